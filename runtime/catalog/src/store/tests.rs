@@ -1,0 +1,89 @@
+//! Changes survive a reopening, names are unique, ids are never given twice.
+
+use millrace_types::ManualClock;
+
+use super::*;
+use crate::{Buffering, ObjectDestination};
+
+fn destination() -> ObjectDestination {
+    ObjectDestination {
+        extended: true,
+        role_arn: "arn:aws:iam::000000000000:role/r".into(),
+        bucket_arn: "arn:aws:s3:::b".into(),
+        bucket: "b".into(),
+        prefix: String::new(),
+        error_output_prefix: String::new(),
+        file_extension: String::new(),
+        custom_time_zone: "UTC".into(),
+        buffering: Buffering { size_mib: 5, interval_s: 300 },
+        compression: "UNCOMPRESSED".into(),
+        kms_key_arn: None,
+        function: None,
+        delimiter: None,
+        processing: None,
+        conversion: None,
+        dynamic_partitioning: None,
+    }
+}
+
+fn new(name: &str) -> NewStream {
+    NewStream { name: name.into(), tags: BTreeMap::new(), destination: destination() }
+}
+
+fn open(dir: &Path) -> Catalog {
+    let place = Place { region: "us-east-1".into(), account_id: "000000000000".into() };
+    Catalog::open(&dir.join("catalog.redb"), place, Arc::new(ManualClock::at(5))).expect("opens")
+}
+
+#[test]
+fn streams_survive_and_ids_are_not_reused() {
+    let dir = tempfile::tempdir().expect("dir");
+    let first = {
+        let catalog = open(dir.path());
+        let first = catalog.create_stream(new("a")).expect("made");
+        assert!(matches!(catalog.create_stream(new("a")), Err(Error::StreamExists { .. })));
+        catalog.mark_deleting("a").expect("marked");
+        first
+    };
+    let catalog = open(dir.path());
+    assert_eq!(catalog.stream("a").expect("there").status, StreamStatus::Deleting);
+    catalog.remove_stream("a").expect("removed");
+    let second = catalog.create_stream(new("a")).expect("made again");
+    assert_ne!(first.id, second.id);
+    assert_eq!(second.arn, "arn:aws:firehose:us-east-1:000000000000:deliverystream/a");
+    assert!(matches!(catalog.mark_deleting("b"), Err(Error::NoStream { .. })));
+}
+
+#[test]
+fn functions_count_their_versions_and_the_newest_is_found() {
+    let dir = tempfile::tempdir().expect("dir");
+    let catalog = open(dir.path());
+    let deploy = |name: &str, sha256: &str| {
+        let new = NewFunction {
+            name: name.into(),
+            sha256: sha256.into(),
+            component_bytes: 1,
+            imports: Vec::new(),
+            settings: BTreeMap::new(),
+            memory_bytes: 1,
+            deadline_ms: 1,
+            warm: false,
+        };
+        catalog.put_function(new).expect("put").version
+    };
+    assert_eq!((deploy("f", "1"), deploy("f", "2"), deploy("g", "3")), (1, 2, 1));
+    drop(catalog);
+    let snapshot = open(dir.path()).snapshot();
+    assert_eq!(snapshot.function("f", None).expect("newest").sha256, "2");
+    assert_eq!(snapshot.function("f", Some(1)).expect("first").sha256, "1");
+    assert!(snapshot.function("f", Some(3)).is_none() && snapshot.function("h", None).is_none());
+}
+
+#[test]
+fn tables_count_their_versions() {
+    let dir = tempfile::tempdir().expect("dir");
+    let catalog = open(dir.path());
+    catalog.put_table("d", "t", "{}".into()).expect("put");
+    assert_eq!(catalog.put_table("d", "t", "{ }".into()).expect("again").version, 2);
+    assert_eq!(catalog.snapshot().tables().count(), 1);
+}

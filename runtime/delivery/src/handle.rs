@@ -1,18 +1,25 @@
-//! What the front and the command line see of delivery: streams by name, appends, status.
+//! One delivery stream: its lanes, appends to them, its status. A quiet stream has one lane; one
+//! whose lanes fall behind is widened up to the core count, and narrowed when it is quiet again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use millrace_catalog::Stream;
-use millrace_types::{Batch, Counts, Seq, ShardId};
-use serde::Serialize;
+use millrace_log::ShardState;
+use millrace_tasks::Tasks;
+use millrace_types::{Batch, Counts, Lane, MIB, Seq, ShardId};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
 
-/// All delivery streams of this process. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Streams;
+use crate::context::{LaneContext, Shared};
+use crate::intent::Body;
+use crate::lane::{Order, run};
+use crate::status::{Gauges, StreamStatusReport};
 
-/// One delivery stream.
-#[derive(Debug)]
-pub struct StreamHandle;
+/// A stream is widened when each of its lanes is this far behind, in payload bytes.
+const WIDEN_UNREAD_BYTES: u64 = 32 * MIB as u64;
+/// How long a stopped or deleted lane may take to end, beyond the grace time, before it is cut off.
+const END_EXTRA: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Where a batch went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,101 +47,66 @@ pub enum AppendError {
     },
 }
 
-/// Why a stream could not be deleted.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteError {
-    /// No such stream.
-    #[error("no such stream")]
-    NotFound,
-    /// It is being deleted already.
-    #[error("the stream is being deleted already")]
-    InProgress,
-    /// The catalog or the journal refused.
-    #[error("{0}")]
-    Storage(String),
-}
-
-/// Why a stream delivers nothing.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
-pub struct Parked {
-    /// Stable code: `NoSuchBucket`, `AccessDenied`, `FunctionNotFound`, …
-    pub code: String,
-    /// What is wrong, with the user's own names, and what to do.
-    pub message: String,
-    /// Since when, milliseconds since the Unix epoch.
-    pub since_ms: i64,
-    /// Attempts so far.
-    pub attempts: u32,
-}
-
-/// What `millrace status`, `/v1/status` and `/metrics` show of a stream.
-#[derive(Debug, Clone, Serialize)]
-pub struct StreamStatusReport {
-    /// Its name.
-    pub name: String,
-    /// What became of its records.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// accepted − decided.
-    pub pending: u64,
-    /// accepted − (delivered + dropped + failed + quarantined + pending): must be 0.
-    pub balance: i64,
-    /// Age of the oldest undelivered record, seconds; 0 when there is none.
-    pub oldest_pending_age_s: f64,
-    /// Bytes that its undelivered records hold on disk.
-    pub backlog_bytes: u64,
-    /// Source bytes accepted since start.
-    pub accepted_bytes: u64,
-    /// Objects committed since start.
-    pub objects: u64,
-    /// Object bytes committed since start.
-    pub object_bytes: u64,
-    /// Delivery shards in use.
-    pub lanes: u16,
-    /// Why it is parked, when it is.
-    pub parked: Option<Parked>,
-}
-
-impl Streams {
-    /// The stream `name`, if there is one (also while it is being deleted).
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Arc<StreamHandle>> {
-        let _ = name;
-        None
-    }
-
-    /// Makes durable in the catalog what was checked, and starts delivery. Blocks on disk in a
-    /// blocking thread.
-    ///
-    /// # Errors
-    /// [`millrace_catalog::Error`] when the name is taken, the limit of streams is reached, or the catalog fails.
-    pub async fn create(&self, stream: millrace_catalog::NewStream) -> Result<Stream, millrace_catalog::Error> {
-        let _ = stream;
-        Err(millrace_catalog::Error::Closed)
-    }
-
-    /// Deletes the stream and its undelivered records.
-    ///
-    /// # Errors
-    /// [`DeleteError`].
-    pub async fn delete(&self, name: &str) -> Result<(), DeleteError> {
-        let _ = name;
-        Err(DeleteError::NotFound)
-    }
-
-    /// Status of one stream, or of all in order of their names.
-    #[must_use]
-    pub fn status(&self, name: Option<&str>) -> Vec<StreamStatusReport> {
-        let _ = name;
-        Vec::new()
-    }
+/// One delivery stream.
+#[derive(Debug)]
+pub struct StreamHandle {
+    shared: Arc<Shared>,
+    stream: Arc<Stream>,
+    gauges: Arc<Gauges>,
+    orders: watch::Sender<Order>,
+    lanes: Mutex<Vec<Arc<LaneContext>>>,
+    /// Lanes that take appends: the first so many of `lanes`.
+    active: AtomicUsize,
+    turn: AtomicU64,
+    deleting: AtomicBool,
+    tasks: Tasks,
 }
 
 impl StreamHandle {
+    pub(crate) fn start(shared: Arc<Shared>, stream: Arc<Stream>) -> Arc<Self> {
+        let (orders, _) = watch::channel(Order::Run);
+        let stored = shared.journal.shards().into_iter().filter(|s| s.stream() == stream.id);
+        let count = stored.map(|s| usize::from(s.lane().0) + 1).max().unwrap_or(1);
+        let handle = Arc::new(Self {
+            shared,
+            stream,
+            gauges: Arc::default(),
+            orders,
+            lanes: Mutex::default(),
+            active: AtomicUsize::new(1),
+            turn: AtomicU64::new(0),
+            deleting: AtomicBool::new(false),
+            tasks: Tasks::new(),
+        });
+        for _ in 0..count {
+            handle.add_lane();
+        }
+        handle
+    }
+
+    fn add_lane(&self) {
+        let mut lanes = self.lanes.lock();
+        let Ok(number) = u16::try_from(lanes.len()) else {
+            return;
+        };
+        let shard = ShardId::new(self.stream.id, Lane(number));
+        let behind = self.shared.journal.shard(shard).map_or(0, |s| s.backlog_bytes);
+        let lane = Arc::new(LaneContext {
+            shared: Arc::clone(&self.shared),
+            shard,
+            name: self.stream.name.clone(),
+            gauges: Arc::clone(&self.gauges),
+            spill: Arc::new(Notify::new()),
+            unread_bytes: AtomicU64::new(behind),
+        });
+        lanes.push(Arc::clone(&lane));
+        self.tasks.spawn("lane", run(lane, self.orders.subscribe()));
+    }
+
     /// The stream's configuration.
     #[must_use]
     pub fn config(&self) -> Arc<Stream> {
-        std::process::abort()
+        self.shared.catalog.stream(&self.stream.name).unwrap_or_else(|| Arc::clone(&self.stream))
     }
 
     /// Appends a batch; durable when it answers.
@@ -142,7 +114,143 @@ impl StreamHandle {
     /// # Errors
     /// [`AppendError`]; nothing of the batch is kept then.
     pub async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
-        let _ = batch;
-        Err(AppendError::Deleting)
+        if self.is_deleting() {
+            return Err(AppendError::Deleting);
+        }
+        let lane = self.choose();
+        let bytes = batch.payload().len() as u64;
+        lane.unread_bytes.fetch_add(bytes, Ordering::Relaxed);
+        match self.shared.journal.append(lane.shard, batch).await {
+            Ok(first) => {
+                self.gauges.accepted_bytes.fetch_add(bytes, Ordering::Relaxed);
+                Ok(Appended { shard: lane.shard, first })
+            }
+            Err(error) => {
+                lane.has_read(usize::try_from(bytes).unwrap_or(usize::MAX));
+                Err(self.refusal(&error))
+            }
+        }
     }
+
+    fn refusal(&self, error: &millrace_log::Error) -> AppendError {
+        let mut message = format!("delivery stream {}: {error}", self.stream.name);
+        if let (millrace_log::Error::ShardFull { .. }, Some(parked)) = (error, self.gauges.parked()) {
+            message
+                .push_str(&format!("; it is parked since its destination answers {}: {}", parked.code, parked.message));
+        }
+        AppendError::Unavailable { slug: error.slug(), message }
+    }
+
+    /// The lane for the next batch. Widens when all active lanes are far behind.
+    fn choose(&self) -> Arc<LaneContext> {
+        let lanes = self.lanes.lock();
+        let active = self.active.load(Ordering::Relaxed).clamp(1, lanes.len());
+        let unread = |lane: &Arc<LaneContext>| lane.unread_bytes.load(Ordering::Relaxed);
+        if active > 1 && lanes.iter().all(|lane| unread(lane) == 0) {
+            self.active.store(1, Ordering::Relaxed);
+            return Arc::clone(&lanes[0]);
+        }
+        let behind = lanes[..active].iter().all(|lane| unread(lane) > WIDEN_UNREAD_BYTES);
+        if behind && active < self.lanes_max() && self.gauges.parked().is_none() {
+            self.active.store(active + 1, Ordering::Relaxed);
+            if active == lanes.len() {
+                drop(lanes);
+                self.add_lane();
+                return Arc::clone(&self.lanes.lock()[active]);
+            }
+            return Arc::clone(&lanes[active]);
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(&lanes[usize::try_from(turn % active as u64).unwrap_or(0)])
+    }
+
+    fn lanes_max(&self) -> usize {
+        match self.shared.settings.lanes_max {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            lanes => usize::from(lanes),
+        }
+    }
+
+    /// What became of its records.
+    #[must_use]
+    pub fn status(&self) -> StreamStatusReport {
+        let lanes: Vec<_> = self.lanes.lock().clone();
+        let mut counts = Counts::default();
+        let (mut pending, mut backlog_bytes, mut oldest_ms) = (0, 0, None::<i64>);
+        for lane in &lanes {
+            let Some(ShardState { next, watermark, counts: own, backlog_bytes: bytes, oldest_arrival_ms, .. }) =
+                self.shared.journal.shard(lane.shard)
+            else {
+                continue;
+            };
+            counts.add(&own);
+            pending += next.since(watermark);
+            backlog_bytes += bytes;
+            if pending > 0 {
+                oldest_ms = [oldest_ms, oldest_arrival_ms].into_iter().flatten().min();
+            }
+        }
+        let age_ms = oldest_ms.map_or(0, |ms| (self.shared.clock.now_ms() - ms).max(0));
+        let gauges = &self.gauges;
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        StreamStatusReport {
+            name: self.stream.name.clone(),
+            counts,
+            pending,
+            balance: signed(counts.accepted) - signed(counts.decided() + pending),
+            oldest_pending_age_s: age_ms as f64 / 1000.0,
+            backlog_bytes,
+            accepted_bytes: gauges.accepted_bytes.load(Ordering::Relaxed),
+            objects: gauges.objects.load(Ordering::Relaxed),
+            object_bytes: gauges.object_bytes.load(Ordering::Relaxed),
+            put_failures: gauges.put_failures.load(Ordering::Relaxed),
+            lanes: u16::try_from(self.active.load(Ordering::Relaxed)).unwrap_or(u16::MAX),
+            parked: gauges.parked(),
+        }
+    }
+
+    /// True once the stream is being deleted.
+    #[must_use]
+    pub fn is_deleting(&self) -> bool {
+        self.deleting.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn discard(&self) {
+        self.deleting.store(true, Ordering::Release);
+        self.orders.send_replace(Order::Discard);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.orders.send_replace(Order::Stop);
+    }
+
+    /// Waits until the lanes have ended.
+    pub(crate) async fn ended(&self) {
+        let late = self.tasks.join(self.shared.settings.stop_grace() + END_EXTRA).await;
+        if late > 0 {
+            tracing::warn!(
+                stream = self.stream.name,
+                late,
+                "lanes did not end in time; the next start goes on from the journal"
+            );
+        }
+    }
+}
+
+/// Forgets shards: their records, their intents, the bytes of those in the outbox.
+pub(crate) async fn retire_shards(shared: &Arc<Shared>, shards: Vec<ShardId>) -> Result<(), String> {
+    for shard in shards {
+        let intents = shared.journal.open_intents(shard);
+        shared.journal.retire(shard).await.map_err(|e| e.to_string())?;
+        let shared = Arc::clone(shared);
+        millrace_tasks::blocking(move || {
+            for intent in intents {
+                if let Ok(body) = Body::from_bytes(&intent.body) {
+                    shared.outbox.release(&body.place);
+                }
+            }
+        })
+        .await;
+    }
+    Ok(())
 }

@@ -1,1 +1,31 @@
-fn main(){}
+//! The `millrace` binary.
+
+mod admin;
+mod assemble;
+mod cli;
+mod client;
+mod settings;
+mod signal;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // The compiling child runs before anything else is set up: it must own nothing.
+    if std::env::args().nth(1).as_deref() == Some("compile-function") {
+        return millrace_transform::compile_child();
+    }
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("millrace: another TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    match cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("millrace: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,5 @@
+;; Answers with an error that is not UTF-8.
+(func $transform (type $transform)
+  (param $payload i32) (param $bytes i32) (param $ends i32) (param $records i32) (param $arrivals i32) (param i32) (param $keys i32) (param i32) (param $key_ends i32) (param i32) (param $first i64) (result i32)
+  (i32.store8 (i32.const 1024) (i32.const 255))
+  (call $error (i32.const 1024) (i32.const 1)))

@@ -1,0 +1,65 @@
+//! What the parts of delivery share: the node's services, and one lane's own facts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use millrace_catalog::Catalog;
+use millrace_log::Journal;
+use millrace_sink::Buckets;
+use millrace_tasks::Workers;
+use millrace_types::{Clock, Entropy, ShardId};
+use tokio::sync::Notify;
+
+use crate::budget::Budget;
+use crate::functions::Functions;
+use crate::outbox::Outbox;
+use crate::settings::DeliverySettings;
+use crate::status::{Gauges, Trouble};
+
+/// The node's services.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) journal: Journal,
+    pub(crate) outbox: Outbox,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) keys_path: PathBuf,
+    pub(crate) buckets: Arc<dyn Buckets>,
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) workers: Workers,
+    pub(crate) budget: Budget,
+    pub(crate) settings: DeliverySettings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+/// One delivery shard.
+#[derive(Debug)]
+pub(crate) struct LaneContext {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) shard: ShardId,
+    /// The stream's name.
+    pub(crate) name: String,
+    pub(crate) gauges: Arc<Gauges>,
+    /// Asks the lane to spill its largest window.
+    pub(crate) spill: Arc<Notify>,
+    /// Payload bytes appended and not yet read by the lane: how far it is behind.
+    pub(crate) unread_bytes: AtomicU64,
+}
+
+impl LaneContext {
+    /// Shows why the stream stands still; logs each new reason once.
+    pub(crate) fn park(&self, trouble: &Trouble) {
+        let now_ms = self.shared.clock.now_ms();
+        if self.gauges.park(trouble, now_ms) {
+            tracing::warn!(stream = self.name, code = trouble.code, "parked: {}", trouble.message);
+        }
+    }
+
+    /// The lane has read `bytes` of payload.
+    pub(crate) fn has_read(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        let taken = |unread: u64| Some(unread.saturating_sub(bytes));
+        drop(self.unread_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken));
+    }
+}

@@ -1,0 +1,390 @@
+//! The lane: owner task of one delivery shard. It follows the shard's reader, has the work done on
+//! worker threads, ships what is cut, commits what is stored. All its state is rebuilt from the
+//! journal at its start, so trouble inside it ends in a new start and never in a loss.
+
+mod start;
+
+pub(crate) use start::plan;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_log::{Commit, Read, Reader};
+use millrace_tasks::Tasks;
+use millrace_transform::Function;
+use millrace_types::{Backoff, Batch, Counts, Seq};
+use tokio::sync::{mpsc, watch};
+
+use crate::context::LaneContext;
+use crate::cut::Reason;
+use crate::intent::Body;
+use crate::plan::Plan;
+use crate::ship::{Lost, Shipment, Shipped, ship};
+use crate::status::Trouble;
+use crate::window::{Finished, Kind};
+use crate::work::Work;
+
+/// Objects of one lane that are on their way at once; more wait in their windows.
+const SHIPS_MAX: usize = 4;
+/// Records between watermark and reading position; above it all windows are cut, so that a slow
+/// partition does not hold the rest back in memory and in the journal's done set.
+const SPAN_RECORDS_MAX: usize = 4_000_000;
+/// How long progress without an object (all dropped) may wait for its commit.
+const QUIET_COMMIT: Duration = Duration::from_secs(1);
+/// Waits between two starts of a lane that fails.
+const RESTART: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) };
+
+/// What the owner of the streams tells a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Go on.
+    Run,
+    /// Cut all, ship what can be shipped in the time given, end.
+    Stop,
+    /// The stream is deleted: end at once.
+    Discard,
+}
+
+/// Why one life of the lane ended.
+enum Ending {
+    Ordered,
+    Restart(Trouble),
+}
+
+/// Runs the lane until it is told to end.
+pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Order>) {
+    let mut failures = 0;
+    loop {
+        let ended = match start::start(&lane).await {
+            Ok(mut life) => {
+                let ending = life.live(&mut orders).await;
+                if !life.parked_by_me {
+                    failures = 0;
+                }
+                ending
+            }
+            Err(trouble) => Ending::Restart(trouble),
+        };
+        lane.shared.budget.forget(lane.shard);
+        let Ending::Restart(trouble) = ended else {
+            return;
+        };
+        failures += 1;
+        lane.park(&trouble);
+        let wait = RESTART.delay(failures, &*lane.shared.entropy);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = orders.wait_for(|order| *order != Order::Run) => return,
+        }
+    }
+}
+
+/// One life of a lane.
+struct Life {
+    lane: Arc<LaneContext>,
+    plan: Arc<Plan>,
+    reader: Reader,
+    /// `None` only while a worker thread has it.
+    work: Option<Work>,
+    ships: Tasks,
+    under_way: usize,
+    arrivals: mpsc::Receiver<Result<Shipped, Lost>>,
+    landing: mpsc::Sender<Result<Shipped, Lost>>,
+    next_intent: u64,
+    /// Counts of records that the tracker has decided and no commit has told yet.
+    untold: Counts,
+    quiet_since: Option<Duration>,
+    function: Option<(u32, Arc<Function>)>,
+    /// No commit since the start: what an earlier life was parked for may still hold.
+    parked_by_me: bool,
+}
+
+/// What the lane waited for.
+enum Event {
+    Order(Order),
+    Shipped(Result<Shipped, Lost>),
+    Due,
+    Spill,
+    Read(Result<Read, millrace_log::Error>),
+}
+
+impl Life {
+    async fn live(&mut self, orders: &mut watch::Receiver<Order>) -> Ending {
+        loop {
+            let event = self.wait(orders).await;
+            let handled = match event {
+                Event::Order(Order::Run) => Ok(()),
+                Event::Order(Order::Discard) => return Ending::Ordered,
+                Event::Order(Order::Stop) => {
+                    self.stop().await;
+                    return Ending::Ordered;
+                }
+                Event::Shipped(shipped) => self.shipped(shipped).await,
+                Event::Due => self.turn(None, false).await,
+                Event::Spill => self.spill().await,
+                Event::Read(Ok(Read::Batch(batch))) => self.batch(batch).await,
+                Event::Read(Ok(Read::Gap { from, to, why })) => self.gap(from, to, &why).await,
+                Event::Read(Ok(Read::Closed)) => return Ending::Ordered,
+                Event::Read(Err(error)) => Err(Trouble::new("journal.read", error.to_string())),
+            };
+            if let Err(trouble) = handled {
+                return Ending::Restart(trouble);
+            }
+        }
+    }
+
+    async fn wait(&mut self, orders: &mut watch::Receiver<Order>) -> Event {
+        let room = self.under_way < SHIPS_MAX;
+        let work = self.work.as_ref();
+        // With no room to ship, reading goes on until a window is full: the journal holds the rest.
+        let may_read = room || !work.is_some_and(Work::has_full_window);
+        let due = work.and_then(Work::next_due).filter(|_| room);
+        let quiet =
+            self.quiet_since.map(|since| (since + QUIET_COMMIT).saturating_sub(self.lane.shared.clock.monotonic()));
+        let sleep = [due, quiet].into_iter().flatten().min();
+        let chunk_bytes = self.plan.chunk_bytes;
+        tokio::select! {
+            biased;
+            order = orders.wait_for(|order| *order != Order::Run) => Event::Order(order.map_or(Order::Stop, |o| *o)),
+            Some(shipped) = self.arrivals.recv() => Event::Shipped(shipped),
+            () = self.lane.spill.notified() => Event::Spill,
+            () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Event::Due,
+            read = self.reader.next(chunk_bytes), if may_read => Event::Read(read),
+        }
+    }
+
+    async fn batch(&mut self, batch: Batch) -> Result<(), Trouble> {
+        self.lane.has_read(batch.payload().len());
+        self.turn(Some(batch), false).await
+    }
+
+    async fn gap(&mut self, from: Seq, to: Seq, why: &str) -> Result<(), Trouble> {
+        tracing::error!(stream = self.lane.name, %from, %to, why, "records cannot be read; set aside, not deleted");
+        if let Some(work) = &mut self.work {
+            work.take_gap(from, to);
+        }
+        self.turn(None, false).await
+    }
+
+    /// One turn on a worker thread: take a batch, cut what is due; then ship and commit.
+    async fn turn(&mut self, batch: Option<Batch>, all: bool) -> Result<(), Trouble> {
+        let function = match (&batch, &self.plan.function) {
+            (Some(_), Some(_)) => Some(self.function().await?),
+            _ => None,
+        };
+        let retries = self.plan.function.as_ref().map_or(0, |f| f.retries);
+        let room = SHIPS_MAX.saturating_sub(self.under_way) > 0;
+        let mut work = self.work.take().ok_or_else(|| Trouble::new("internal.lane", "a turn inside a turn"))?;
+        let all = all || work.tracker.span() > SPAN_RECORDS_MAX;
+        let ran = self.lane.shared.workers.run(move || {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                take(&mut work, batch.as_ref(), function.as_deref(), retries)?;
+                if room || all { work.cut(all) } else { Ok(Vec::new()) }
+            }));
+            (result, work)
+        });
+        let (result, work) = ran.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
+        let cut = match result {
+            Ok(Ok(cut)) => cut,
+            Ok(Err(error)) => return Err(Trouble::new("delivery.encode", chain(&error))),
+            Err(_) => {
+                return Err(Trouble::new("internal.panic", "the work on a batch panicked; it is tried again"));
+            }
+        };
+        self.work = Some(work);
+        self.report();
+        for (finished, reason) in cut {
+            self.send(finished, reason)?;
+        }
+        self.commit_progress(Vec::new(), false).await
+    }
+
+    /// The function in the version that the stream names, loaded once per version.
+    async fn function(&mut self) -> Result<Arc<Function>, Trouble> {
+        let Some(call) = &self.plan.function else {
+            return Err(Trouble::new("internal.lane", "no function"));
+        };
+        let found = self.lane.shared.functions.find(&call.name, call.version)?;
+        if let Some((version, function)) = &self.function
+            && *version == found.version
+        {
+            return Ok(Arc::clone(function));
+        }
+        // Windows hold outputs of one version: the intent names it.
+        if self.function.is_some() {
+            Box::pin(self.turn(None, true)).await?;
+        }
+        let function = self.lane.shared.functions.load(&found).await?;
+        self.function = Some((found.version, Arc::clone(&function)));
+        Ok(function)
+    }
+
+    fn send(&mut self, finished: Finished, reason: Reason) -> Result<(), Trouble> {
+        let body = self.body(&finished)?;
+        tracing::debug!(stream = self.lane.name, key = body.key, ?reason, records = body.records, "cut");
+        let id = self.next_intent;
+        self.next_intent += 1;
+        let shipment = Shipment { id, members: finished.members, bulk: finished.bulk, body };
+        if crate::planted("commit-before-put") {
+            let counts = Counts::default();
+            let watermark = shipment.members.span().map_or(Seq::ZERO, |(_, last)| last.plus(1));
+            let (lane, commit) =
+                (Arc::clone(&self.lane), Commit { shard: self.lane.shard, intents: vec![], watermark, counts });
+            self.ships.spawn("planted", async move { drop(lane.shared.journal.commit(commit).await) });
+        }
+        let (lane, landing) = (Arc::clone(&self.lane), self.landing.clone());
+        self.under_way += 1;
+        self.ships.spawn("ship", async move {
+            let shipped = ship(lane, shipment).await;
+            // The lane may have ended: then the next one finds the intent.
+            drop(landing.send(shipped).await);
+        });
+        Ok(())
+    }
+
+    fn body(&self, finished: &Finished) -> Result<Body, Trouble> {
+        let key = self.plan.key(finished, &*self.lane.shared.entropy)?;
+        let (error_type, partition) = match &finished.kind {
+            Kind::Data(partition) => (None, partition.as_ref().map(|p| p.prefix.clone())),
+            Kind::Error(folder) => (Some((*folder).to_owned()), None),
+        };
+        let mut metadata = finished.metadata.clone();
+        let (first, last) = finished.members.span().unwrap_or_default();
+        for (name, value) in [
+            ("millrace-shard", self.lane.shard.to_string()),
+            ("millrace-first-sequence", first.to_string()),
+            ("millrace-last-sequence", last.to_string()),
+            ("millrace-records", finished.records.to_string()),
+        ] {
+            metadata.push((name.to_owned(), value));
+        }
+        Ok(Body {
+            bucket: self.plan.stream.destination.bucket.clone(),
+            key,
+            place: crate::outbox::Place { file: String::new(), offset: 0, length: finished.length },
+            crc64: finished.crc64,
+            content_encoding: finished.content_encoding.map(str::to_owned),
+            metadata,
+            records: finished.records,
+            error_type,
+            partition,
+            function: self.plan.function.as_ref().zip(self.function.as_ref()).map(|(f, (v, _))| (f.name.clone(), *v)),
+        })
+    }
+
+    async fn shipped(&mut self, shipped: Result<Shipped, Lost>) -> Result<(), Trouble> {
+        self.under_way -= 1;
+        let mut landed = vec![shipped.map_err(|Lost(trouble)| trouble)?];
+        // What has landed meanwhile shares the commit.
+        while let Ok(more) = self.arrivals.try_recv() {
+            self.under_way -= 1;
+            landed.push(more.map_err(|Lost(trouble)| trouble)?);
+        }
+        if let Some(work) = &mut self.work {
+            for one in &landed {
+                work.tracker.settle(&one.members);
+            }
+        }
+        let ids = landed.iter().map(|s| s.id).collect();
+        self.commit_progress(ids, true).await?;
+        for one in &landed {
+            self.lane.gauges.object_committed(one.body.place.length);
+        }
+        let shared = Arc::clone(&self.lane.shared);
+        millrace_tasks::blocking(move || landed.iter().for_each(|one| shared.outbox.release(&one.body.place))).await;
+        Ok(())
+    }
+
+    /// Commits closed intents and the watermark; without intents only when asked or when it has
+    /// waited long enough.
+    async fn commit_progress(&mut self, intents: Vec<u64>, now: bool) -> Result<(), Trouble> {
+        let Some(work) = &mut self.work else {
+            return Ok(());
+        };
+        self.untold.add(&work.tracker.advance());
+        let watermark = work.tracker.watermark();
+        work.trim_claims();
+        if intents.is_empty() && self.untold == Counts::default() {
+            self.quiet_since = None;
+            return Ok(());
+        }
+        let clock = self.lane.shared.clock.monotonic();
+        let since = *self.quiet_since.get_or_insert(clock);
+        if intents.is_empty() && !now && clock.saturating_sub(since) < QUIET_COMMIT {
+            return Ok(());
+        }
+        let commit = Commit { shard: self.lane.shard, intents, watermark, counts: self.untold };
+        self.lane.shared.journal.commit(commit).await.map_err(|e| Trouble::new("journal.commit", e.to_string()))?;
+        self.untold = Counts::default();
+        self.quiet_since = None;
+        if std::mem::take(&mut self.parked_by_me) {
+            self.lane.gauges.unpark();
+        }
+        Ok(())
+    }
+
+    async fn spill(&mut self) -> Result<(), Trouble> {
+        let Some(mut work) = self.work.take() else {
+            return Ok(());
+        };
+        let shared = Arc::clone(&self.lane.shared);
+        let (spilled, work) = millrace_tasks::blocking(move || (work.spill(&shared.outbox), work)).await;
+        self.work = Some(work);
+        self.report();
+        spilled.map_err(|e| Trouble::new("outbox.write", chain(&e)))
+    }
+
+    fn report(&self) {
+        let bytes = self.work.as_ref().map_or(0, Work::memory_bytes);
+        self.lane.shared.budget.report(self.lane.shard, bytes, &self.lane.spill);
+    }
+
+    /// Cuts everything and gives what is on its way the grace time.
+    async fn stop(&mut self) {
+        let grace = self.lane.shared.settings.stop_grace();
+        let all = async {
+            if let Err(trouble) = self.turn(None, true).await {
+                tracing::warn!(stream = self.lane.name, code = trouble.code, "at the stop: {}", trouble.message);
+            }
+            while self.under_way > 0 {
+                let Some(shipped) = self.arrivals.recv().await else {
+                    return;
+                };
+                if self.shipped(shipped).await.is_err() {
+                    return;
+                }
+            }
+            // An error here costs only work at the next start.
+            drop(self.commit_progress(Vec::new(), true).await);
+        };
+        if tokio::time::timeout(grace, all).await.is_err() {
+            tracing::info!(stream = self.lane.name, "objects wait in the outbox for the next start");
+        }
+    }
+}
+
+/// Runs the function over a batch and takes its outputs; without a function takes the batch itself.
+fn take(
+    work: &mut Work,
+    batch: Option<&Batch>,
+    function: Option<&Function>,
+    retries: u32,
+) -> Result<(), crate::window::Error> {
+    match (batch, function) {
+        (None, _) => Ok(()),
+        (Some(batch), None) => work.take(batch),
+        (Some(batch), Some(function)) => work.take_ran(batch, &function.run(batch, retries)),
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

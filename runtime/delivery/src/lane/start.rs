@@ -1,0 +1,81 @@
+//! A lane's start: state from the journal, open intents on their way again, reading from the watermark.
+
+use std::sync::Arc;
+
+use millrace_tasks::Tasks;
+use millrace_types::{Counts, Members, Seq};
+use tokio::sync::mpsc;
+
+use super::{Life, SHIPS_MAX};
+use crate::context::LaneContext;
+use crate::intent::Body;
+use crate::plan::Plan;
+use crate::ship::ship_again;
+use crate::status::Trouble;
+use crate::tracker::Tracker;
+use crate::work::Work;
+
+/// Rebuilds the lane from what is durable.
+pub(super) async fn start(lane: &Arc<LaneContext>) -> Result<Life, Trouble> {
+    let plan = Arc::new(plan(lane).await?);
+    let shared = &lane.shared;
+    let state = shared.journal.shard(lane.shard);
+    let (watermark, done) = state.map_or((Seq::ZERO, Members::new()), |s| (s.watermark, s.done));
+    let mut tracker = Tracker::new(watermark);
+    let mut claimed = done;
+    let (landing, arrivals) = mpsc::channel(SHIPS_MAX);
+    let ships = Tasks::new();
+    let (mut under_way, mut next_intent) = (0, 1);
+    for intent in shared.journal.open_intents(lane.shard) {
+        next_intent = next_intent.max(intent.id + 1);
+        if crate::planted("outbox-ignored") {
+            continue;
+        }
+        let body = Body::from_bytes(&intent.body)
+            .map_err(|e| Trouble::new("journal.intent", format!("intent {} does not read: {e}", intent.id)))?;
+        tracker.expect(&intent.members);
+        claimed.merge(&intent.members);
+        under_way += 1;
+        let (lane, landing) = (Arc::clone(lane), landing.clone());
+        ships.spawn("ship-again", async move {
+            let shipped = ship_again(lane, intent.id, intent.members, body).await;
+            drop(landing.send(Ok(shipped)).await);
+        });
+    }
+    Ok(Life {
+        reader: shared.journal.reader(lane.shard, watermark),
+        work: Some(Work::new(
+            Arc::clone(&plan),
+            Arc::clone(&shared.clock),
+            Arc::clone(&shared.entropy),
+            tracker,
+            claimed,
+        )),
+        lane: Arc::clone(lane),
+        plan,
+        ships,
+        under_way,
+        arrivals,
+        landing,
+        next_intent,
+        untold: Counts::default(),
+        quiet_since: None,
+        function: None,
+        parked_by_me: true,
+    })
+}
+
+pub(crate) async fn plan(lane: &Arc<LaneContext>) -> Result<Plan, Trouble> {
+    let lane = Arc::clone(lane);
+    millrace_tasks::blocking(move || {
+        let shared = &lane.shared;
+        let stream = shared
+            .catalog
+            .stream(&lane.name)
+            .ok_or_else(|| Trouble::new("ResourceNotFoundException", format!("the stream {} is gone", lane.name)))?;
+        let keys = millrace_encode::KeyRing::load(&shared.keys_path)
+            .map_err(|e| Trouble::new("keys.read", super::chain(&e)))?;
+        Plan::new(stream, &shared.catalog, &keys, &shared.settings)
+    })
+    .await
+}

@@ -1,0 +1,59 @@
+//! What an operator tunes about delivery.
+
+use std::time::Duration;
+
+use millrace_types::MIB;
+use serde::{Deserialize, Serialize};
+
+/// Settings of delivery, `[delivery]` in `millrace.toml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliverySettings {
+    /// Bytes that all open windows together may hold in memory; above it the largest spills into its
+    /// outbox file. Default 256 MiB. Less saves memory and costs disk writes.
+    pub memory_bytes_max: usize,
+    /// Threads that run functions, formats and compression. Default 0: one for each core.
+    pub worker_threads: usize,
+    /// Delivery shards of one hot stream at most. Default 0: one for each core. A stream that is
+    /// widened writes more and smaller objects.
+    pub lanes_max: u16,
+    /// Longest wait between two attempts at a destination, milliseconds. Default 30,000.
+    pub retry_cap_ms: u64,
+    /// `IntervalInSeconds` of every stream is multiplied by this. Default 1; tests use less.
+    pub interval_scale: f64,
+    /// How long a clean stop waits for puts that are under way, milliseconds. Default 1,500. What is
+    /// not stored by then lies in the outbox and is put at the next start.
+    pub stop_grace_ms: u64,
+    /// gzip level of destinations with `GZIP` or `ZIP`, 1–9. Default 6.
+    pub gzip_level: u32,
+    /// zstd level of destinations with our `ZSTD`. Default 3.
+    pub zstd_level: i32,
+    /// zstd level inside Parquet. Default 1: files as small as at level 9, twice as fast.
+    pub parquet_zstd_level: i32,
+}
+
+impl Default for DeliverySettings {
+    fn default() -> Self {
+        Self {
+            memory_bytes_max: 256 * MIB,
+            worker_threads: 0,
+            lanes_max: 0,
+            retry_cap_ms: 30_000,
+            interval_scale: 1.0,
+            stop_grace_ms: 1_500,
+            gzip_level: 6,
+            zstd_level: 3,
+            parquet_zstd_level: 1,
+        }
+    }
+}
+
+impl DeliverySettings {
+    pub(crate) fn stop_grace(&self) -> Duration {
+        Duration::from_millis(self.stop_grace_ms)
+    }
+
+    pub(crate) fn retry_cap(&self) -> Duration {
+        Duration::from_millis(self.retry_cap_ms)
+    }
+}

@@ -1,0 +1,110 @@
+//! What is shown of a stream: its counts, its backlog, and why it stands still when it does.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use millrace_types::Counts;
+use parking_lot::Mutex;
+use serde::Serialize;
+
+/// Why a stream cannot go on right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+impl Trouble {
+    pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
+
+/// Why a stream delivers nothing.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Parked {
+    /// Stable code: `NoSuchBucket`, `AccessDenied`, `FunctionNotFound`, …
+    pub code: String,
+    /// What is wrong, with the user's own names, and what to do.
+    pub message: String,
+    /// Since when, milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// Attempts so far.
+    pub attempts: u32,
+}
+
+/// What `millrace status`, `/v1/status` and `/metrics` show of a stream.
+#[derive(Debug, Clone, Serialize)]
+pub struct StreamStatusReport {
+    /// Its name.
+    pub name: String,
+    /// What became of its records.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Records from the watermarks of its shards to their ends: counted by place, not by subtraction.
+    pub pending: u64,
+    /// accepted − (delivered + dropped + failed + quarantined + pending): must be 0.
+    pub balance: i64,
+    /// Age of the oldest undelivered record, seconds; 0 when there is none.
+    pub oldest_pending_age_s: f64,
+    /// Bytes that its undelivered records hold on disk.
+    pub backlog_bytes: u64,
+    /// Source bytes accepted since start.
+    pub accepted_bytes: u64,
+    /// Objects committed since start.
+    pub objects: u64,
+    /// Object bytes committed since start.
+    pub object_bytes: u64,
+    /// Puts that failed since start.
+    pub put_failures: u64,
+    /// Delivery shards in use.
+    pub lanes: u16,
+    /// Why it is parked, when it is.
+    pub parked: Option<Parked>,
+}
+
+/// The live numbers of one stream, shared by its lanes.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    pub(crate) accepted_bytes: AtomicU64,
+    pub(crate) objects: AtomicU64,
+    pub(crate) object_bytes: AtomicU64,
+    pub(crate) put_failures: AtomicU64,
+    parked: Mutex<Option<Parked>>,
+}
+
+impl Gauges {
+    /// Counts a failed attempt and shows the stream as parked; true when the reason is new.
+    pub(crate) fn park(&self, trouble: &Trouble, now_ms: i64) -> bool {
+        let mut parked = self.parked.lock();
+        let (since_ms, attempts) =
+            parked.as_ref().filter(|p| p.code == trouble.code).map_or((now_ms, 0), |p| (p.since_ms, p.attempts));
+        *parked = Some(Parked {
+            code: trouble.code.clone(),
+            message: trouble.message.clone(),
+            since_ms,
+            attempts: attempts.saturating_add(1),
+        });
+        attempts == 0
+    }
+
+    pub(crate) fn put_failed(&self) {
+        self.put_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Things move again.
+    pub(crate) fn unpark(&self) {
+        let mut parked = self.parked.lock();
+        if parked.is_some() {
+            *parked = None;
+        }
+    }
+
+    pub(crate) fn parked(&self) -> Option<Parked> {
+        self.parked.lock().clone()
+    }
+
+    pub(crate) fn object_committed(&self, bytes: u64) {
+        self.objects.fetch_add(1, Ordering::Relaxed);
+        self.object_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,183 @@
+//! A window: the open object of one partition or one error folder, encoded as records come in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use millrace_encode::{EncoderSettings, Error as EncodeError, ObjectEncoder, Rejected};
+use millrace_types::{Columns, Entropy, Members, Seq};
+
+use crate::outbox::{Outbox, Spill, digest};
+
+/// A partition of a stream: all records whose keys give the same evaluated prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Partition {
+    /// The evaluated prefix: what makes two partitions different.
+    pub(crate) prefix: String,
+    /// Keys and values of the first record that came.
+    pub(crate) keys: Vec<(String, String)>,
+}
+
+impl PartialEq for Partition {
+    fn eq(&self, other: &Self) -> bool {
+        self.prefix == other.prefix
+    }
+}
+
+impl Eq for Partition {}
+
+impl std::hash::Hash for Partition {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.prefix.hash(state);
+    }
+}
+
+/// What kind of object a window becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Data; with dynamic partitioning of one partition.
+    Data(Option<Arc<Partition>>),
+    /// Error lines, under the folder name of `!{firehose:error-output-type}`.
+    Error(&'static str),
+}
+
+/// An open window.
+pub(crate) struct Window {
+    pub(crate) kind: Kind,
+    /// Monotonic time when its first record came in.
+    pub(crate) opened: Duration,
+    oldest_arrival_ms: i64,
+    members: Members,
+    records: u64,
+    encoder: ObjectEncoder,
+    digest: crc_fast::Digest,
+    length: u64,
+    spill: Option<Spill>,
+}
+
+/// Finished bytes: in memory, or already in a file of the outbox that is not synced yet.
+pub(crate) enum Bulk {
+    Memory(Bytes),
+    Spilled(Spill),
+}
+
+/// A finished object that is not durable yet.
+pub(crate) struct Finished {
+    pub(crate) kind: Kind,
+    pub(crate) oldest_arrival_ms: i64,
+    pub(crate) members: Members,
+    pub(crate) records: u64,
+    pub(crate) bulk: Bulk,
+    pub(crate) length: u64,
+    pub(crate) crc64: u64,
+    pub(crate) content_encoding: Option<&'static str>,
+    pub(crate) extension: &'static str,
+    pub(crate) metadata: Vec<(String, String)>,
+}
+
+/// Why a window could not take or finish records.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the encoder failed")]
+    Encode(#[from] EncodeError),
+    #[error("the outbox file could not be written")]
+    Spill(#[from] std::io::Error),
+}
+
+impl Window {
+    pub(crate) fn open(
+        kind: Kind,
+        settings: &EncoderSettings,
+        entropy: &dyn Entropy,
+        now: Duration,
+        arrival_ms: i64,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            kind,
+            opened: now,
+            oldest_arrival_ms: arrival_ms,
+            members: Members::new(),
+            records: 0,
+            encoder: ObjectEncoder::new(settings, entropy)?,
+            digest: digest(),
+            length: 0,
+            spill: None,
+        })
+    }
+
+    /// Encodes records; those that the format refuses are answered and not in the object.
+    pub(crate) fn push(&mut self, columns: Columns<'_>, select: Option<&[u32]>) -> Result<Vec<Rejected>, Error> {
+        Ok(self.encoder.push(columns, select)?)
+    }
+
+    /// Notes that output `index` of the records `from..to` was encoded.
+    pub(crate) fn note(&mut self, index: u32, from: Seq, to: Seq, oldest_arrival_ms: i64) {
+        self.members.insert(index, from, to);
+        self.records += to.since(from);
+        self.oldest_arrival_ms = self.oldest_arrival_ms.min(oldest_arrival_ms);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    pub(crate) fn source_bytes(&self) -> u64 {
+        self.encoder.source_bytes()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.encoder.memory_bytes()
+    }
+
+    /// Moves the output so far into a file of the outbox.
+    pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<(), Error> {
+        let bytes = self.encoder.take_output();
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.take(&bytes);
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            None => self.spill.insert(outbox.begin_spill()?),
+        };
+        spill.append(&bytes)?;
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.digest.update(bytes);
+        self.length += bytes.len() as u64;
+    }
+
+    /// Ends the object.
+    pub(crate) fn finish(mut self) -> Result<Finished, Error> {
+        let mut bytes = self.encoder.take_output();
+        let finished = self.encoder.finish()?;
+        if bytes.is_empty() {
+            bytes = finished.rest;
+        } else {
+            bytes.extend_from_slice(&finished.rest);
+        }
+        self.digest.update(&bytes);
+        let length = self.length + bytes.len() as u64;
+        let bulk = match self.spill {
+            None => Bulk::Memory(Bytes::from(bytes)),
+            Some(mut spill) => {
+                spill.append(&bytes)?;
+                Bulk::Spilled(spill)
+            }
+        };
+        Ok(Finished {
+            kind: self.kind,
+            oldest_arrival_ms: self.oldest_arrival_ms,
+            members: self.members,
+            records: self.records,
+            bulk,
+            length,
+            crc64: self.digest.finalize(),
+            content_encoding: finished.content_encoding,
+            extension: finished.extension,
+            metadata: finished.metadata,
+        })
+    }
+}

@@ -1,0 +1,411 @@
+//! The work on one shard's records: from a batch (and what the function made of it) into windows.
+//! Synchronous and CPU only; runs on a worker thread. Its owner is the lane.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_encode::Rejected;
+use millrace_transform::{Failed, Ran};
+use millrace_types::{Batch, Clock, Columns, Entropy, Members, Seq};
+
+use crate::cut::{Look, Reason, decide};
+use crate::failure::{Failure, write_failure};
+use crate::outbox::Outbox;
+use crate::plan::Plan;
+use crate::route::{PARTITIONS_MAX, Refusal, Route, Router};
+use crate::tracker::{Fate, Tracker};
+use crate::window::{Error, Finished, Kind, Window};
+
+/// Folder of records that the function refused.
+pub(crate) const PROCESSING_FAILED: &str = "processing-failed";
+/// Folder of records that the format refused.
+pub(crate) const CONVERSION_FAILED: &str = "format-conversion-failed";
+
+/// Windows, tracker and claims of one shard.
+pub(crate) struct Work {
+    plan: Arc<Plan>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    windows: HashMap<Kind, Window>,
+    router: Router,
+    pub(crate) tracker: Tracker,
+    /// Outputs that lie in committed objects or open intents: never delivered again.
+    claimed: Members,
+}
+
+/// Outputs of one window, in order: parallel lists.
+#[derive(Default)]
+struct Slot {
+    select: Vec<u32>,
+}
+
+/// A record or an output that goes to an error folder.
+struct Refused<'a> {
+    folder: &'static str,
+    source: u32,
+    index: u32,
+    raw: &'a [u8],
+    code: &'a str,
+    message: &'a str,
+    attempts: u32,
+}
+
+/// The outputs of a batch: what they are and where each came from.
+struct Outputs<'a> {
+    columns: Columns<'a>,
+    /// `None`: the input itself.
+    sources: Option<&'a [u32]>,
+    /// For each output which of its input's outputs it is; empty when all are the first.
+    nth: Vec<u32>,
+}
+
+impl Outputs<'_> {
+    fn source(&self, output: u32) -> u32 {
+        self.sources.map_or(output, |sources| sources[output as usize])
+    }
+
+    fn nth(&self, output: u32) -> u32 {
+        self.nth.get(output as usize).copied().unwrap_or(0)
+    }
+}
+
+impl Work {
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        tracker: Tracker,
+        claimed: Members,
+    ) -> Self {
+        let router = Router::new(&plan);
+        Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claimed }
+    }
+
+    /// Takes a batch as it is.
+    pub(crate) fn take(&mut self, batch: &Batch) -> Result<(), Error> {
+        let outputs = Outputs { columns: batch.columns(), sources: None, nth: Vec::new() };
+        if !self.plan.partitioned && self.claimed.is_empty() {
+            return self.take_whole(batch, &outputs);
+        }
+        self.take_outputs(batch, &outputs, &Route::Whole)
+    }
+
+    /// Takes what the function made of a batch.
+    pub(crate) fn take_ran(&mut self, batch: &Batch, ran: &Ran) -> Result<(), Error> {
+        let output = &ran.output;
+        let outputs = Outputs {
+            columns: Columns { payload: &output.payload, ends: &output.ends },
+            sources: Some(&output.sources),
+            nth: nth_outputs(&output.sources),
+        };
+        self.take_outputs(batch, &outputs, &Route::Keys(output))?;
+        for failed in &ran.failures {
+            self.take_failed(batch, failed)?;
+        }
+        Ok(())
+    }
+
+    /// The records of a frame that cannot be read.
+    pub(crate) fn take_gap(&mut self, from: Seq, to: Seq) {
+        for seq in from.get()..to.get() {
+            self.tracker.read(Seq::new(seq), 0, Fate::Quarantined);
+        }
+    }
+
+    /// The fast path: no function, no partition, nothing claimed.
+    fn take_whole(&mut self, batch: &Batch, outputs: &Outputs<'_>) -> Result<(), Error> {
+        let now = self.clock.monotonic();
+        let arrivals = batch.arrivals_ms();
+        let Some(oldest) = arrivals.first().copied() else {
+            return Ok(());
+        };
+        self.tracker.read_all(batch.first(), batch.len() as u64, Fate::Delivered);
+        let window = open(&mut self.windows, &self.plan, &*self.entropy, Kind::Data(None), now, oldest)?;
+        let rejected = window.push(outputs.columns, None)?;
+        let mut from = batch.first();
+        for one in &rejected {
+            let seq = batch.first().plus(u64::from(one.index));
+            window.note(0, from, seq, oldest);
+            from = seq.plus(1);
+        }
+        window.note(0, from, batch.end(), oldest);
+        self.take_rejected(batch, outputs, &rejected)
+    }
+
+    fn take_outputs(&mut self, batch: &Batch, outputs: &Outputs<'_>, route: &Route<'_>) -> Result<(), Error> {
+        let (slots, refused, open_outputs) = self.sort(batch, outputs, route);
+        self.track(batch, outputs, &open_outputs);
+        let now = self.clock.monotonic();
+        for (kind, slot) in slots {
+            let first = outputs.source(slot.select[0]) as usize;
+            let oldest = batch.arrivals_ms()[first];
+            let window = open(&mut self.windows, &self.plan, &*self.entropy, kind, now, oldest)?;
+            let all = slot.select.len() == outputs.columns.len();
+            let rejected = window.push(outputs.columns, (!all).then_some(&slot.select))?;
+            note_runs(window, batch, outputs, &slot.select, &rejected);
+            self.take_rejected(batch, outputs, &rejected)?;
+        }
+        for (output, refusal) in refused {
+            let source = outputs.source(output);
+            self.tracker.fail(batch.first().plus(u64::from(source)));
+            self.refuse(
+                batch,
+                &Refused {
+                    folder: refusal.folder,
+                    source,
+                    index: outputs.nth(output),
+                    raw: batch.record(source as usize),
+                    code: refusal.code,
+                    message: &refusal.message,
+                    attempts: 1,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Sorts outputs into windows; answers also the refused ones and how many outputs of each input
+    /// are new (not claimed).
+    #[expect(clippy::type_complexity, reason = "three answers of one pass, taken apart at once")]
+    fn sort(
+        &mut self,
+        batch: &Batch,
+        outputs: &Outputs<'_>,
+        route: &Route<'_>,
+    ) -> (HashMap<Kind, Slot>, Vec<(u32, Refusal)>, Vec<u32>) {
+        let mut slots: HashMap<Kind, Slot> = HashMap::new();
+        let mut refused = Vec::new();
+        let mut open_outputs = vec![0; batch.len()];
+        #[expect(clippy::cast_possible_truncation, reason = "a batch holds at most RECORDS_MAX records")]
+        let count = outputs.columns.len() as u32;
+        let claims = !self.claimed.is_empty();
+        let mut whole = Slot::default();
+        for output in 0..count {
+            let source = outputs.source(output);
+            let seq = batch.first().plus(u64::from(source));
+            if claims && self.claimed.contains(outputs.nth(output), seq) {
+                continue;
+            }
+            open_outputs[source as usize] += 1;
+            if !self.plan.partitioned {
+                whole.select.push(output);
+                continue;
+            }
+            match self.router.route(route, output as usize) {
+                Ok(kind) => {
+                    let open = self.windows.len() + slots.len();
+                    let known = slots.contains_key(kind) || self.windows.contains_key(kind);
+                    if known || open < PARTITIONS_MAX {
+                        slots.entry(kind.clone()).or_default().select.push(output);
+                    } else {
+                        refused.push((output, Refusal::too_many_partitions()));
+                    }
+                }
+                Err(refusal) => refused.push((output, refusal)),
+            }
+        }
+        if !whole.select.is_empty() {
+            slots.insert(Kind::Data(None), whole);
+        }
+        (slots, refused, open_outputs)
+    }
+
+    fn track(&mut self, batch: &Batch, outputs: &Outputs<'_>, open_outputs: &[u32]) {
+        let mut has_output = vec![outputs.sources.is_none(); batch.len()];
+        for source in outputs.sources.unwrap_or_default() {
+            has_output[*source as usize] = true;
+        }
+        for (nth, open) in open_outputs.iter().enumerate() {
+            let seq = batch.first().plus(nth as u64);
+            // An input whose first output was delivered before a restart stays delivered, whatever
+            // the function says this time.
+            let delivered = has_output[nth] || (!self.claimed.is_empty() && self.claimed.contains(0, seq));
+            self.tracker.read(seq, *open, if delivered { Fate::Delivered } else { Fate::Dropped });
+        }
+    }
+
+    fn take_rejected(&mut self, batch: &Batch, outputs: &Outputs<'_>, rejected: &[Rejected]) -> Result<(), Error> {
+        for one in rejected {
+            let source = outputs.source(one.index);
+            self.tracker.fail(batch.first().plus(u64::from(source)));
+            let refused = Refused {
+                folder: CONVERSION_FAILED,
+                source,
+                index: outputs.nth(one.index),
+                raw: outputs.columns.record(one.index as usize),
+                code: one.code,
+                message: &one.message,
+                attempts: 1,
+            };
+            self.refuse(batch, &refused)?;
+        }
+        Ok(())
+    }
+
+    fn take_failed(&mut self, batch: &Batch, failed: &Failed) -> Result<(), Error> {
+        let seq = batch.first().plus(u64::from(failed.index));
+        if self.claimed.contains(0, seq) {
+            self.tracker.read(seq, 0, Fate::Failed);
+            return Ok(());
+        }
+        self.tracker.read(seq, 1, Fate::Failed);
+        self.refuse(
+            batch,
+            &Refused {
+                folder: PROCESSING_FAILED,
+                source: failed.index,
+                index: 0,
+                raw: batch.record(failed.index as usize),
+                code: failed.code,
+                message: &failed.message,
+                attempts: failed.attempts,
+            },
+        )
+    }
+
+    /// Writes one error line; the tracker has counted the output already.
+    fn refuse(&mut self, batch: &Batch, refused: &Refused<'_>) -> Result<(), Error> {
+        let arrival_ms = batch.arrivals_ms()[refused.source as usize];
+        let seq = batch.first().plus(u64::from(refused.source));
+        let mut line = Vec::with_capacity(refused.raw.len() * 4 / 3 + 512);
+        let failure = Failure {
+            raw: refused.raw,
+            code: refused.code,
+            message: refused.message,
+            attempts: refused.attempts,
+            arrival_ms,
+            ended_ms: self.clock.now_ms(),
+        };
+        write_failure(&self.plan, refused.folder, &failure, &mut line);
+        let now = self.clock.monotonic();
+        let kind = Kind::Error(refused.folder);
+        let window = open(&mut self.windows, &self.plan, &*self.entropy, kind, now, arrival_ms)?;
+        #[expect(clippy::cast_possible_truncation, reason = "a line is four thirds of a record at most")]
+        let ends = [line.len() as u32];
+        window.push(Columns { payload: &line, ends: &ends }, None)?;
+        window.note(refused.index, seq, seq.plus(1), arrival_ms);
+        Ok(())
+    }
+
+    /// Ends the windows that are due (or all), largest age first.
+    pub(crate) fn cut(&mut self, all: bool) -> Result<Vec<(Finished, Reason)>, Error> {
+        let now = self.clock.monotonic();
+        let limits = self.plan.limits;
+        let due = |w: &Window| {
+            decide(Look { source_bytes: w.source_bytes(), age: now.saturating_sub(w.opened), all }, limits)
+        };
+        let kinds: Vec<_> = self.windows.iter().filter_map(|(k, w)| Some((k.clone(), due(w)?))).collect();
+        let mut cut = Vec::with_capacity(kinds.len());
+        for (kind, reason) in kinds {
+            let Some(window) = self.windows.remove(&kind) else {
+                continue;
+            };
+            // A window whose every record was refused holds nothing: no object, no intent.
+            if !window.is_empty() {
+                cut.push((window.finish()?, reason));
+            }
+        }
+        Ok(cut)
+    }
+
+    /// Time until the next window is due by age.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        self.windows.values().map(|w| (w.opened + self.plan.limits.age).saturating_sub(now)).min()
+    }
+
+    /// True when a window has reached its size.
+    pub(crate) fn has_full_window(&self) -> bool {
+        self.windows.values().any(|w| w.source_bytes() >= self.plan.limits.source_bytes)
+    }
+
+    /// Bytes that the windows hold in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.windows.values().map(Window::memory_bytes).sum()
+    }
+
+    /// Moves the largest window's output to disk.
+    pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<(), Error> {
+        match self.windows.values_mut().max_by_key(|w| w.memory_bytes()) {
+            Some(window) => window.spill(outbox),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets claims below the watermark: nothing below is read again.
+    pub(crate) fn trim_claims(&mut self) {
+        if !self.claimed.is_empty() {
+            self.claimed.trim(self.tracker.watermark());
+        }
+    }
+}
+
+fn open<'w>(
+    windows: &'w mut HashMap<Kind, Window>,
+    plan: &Plan,
+    entropy: &dyn Entropy,
+    kind: Kind,
+    now: Duration,
+    arrival_ms: i64,
+) -> Result<&'w mut Window, Error> {
+    use std::collections::hash_map::Entry;
+    match windows.entry(kind) {
+        Entry::Occupied(entry) => Ok(entry.into_mut()),
+        Entry::Vacant(entry) => {
+            let settings = if matches!(entry.key(), Kind::Data(_)) { &plan.data } else { &plan.errors };
+            let window = Window::open(entry.key().clone(), settings, entropy, now, arrival_ms)?;
+            Ok(entry.insert(window))
+        }
+    }
+}
+
+/// Notes the members of a window, run by run.
+fn note_runs(window: &mut Window, batch: &Batch, outputs: &Outputs<'_>, select: &[u32], rejected: &[Rejected]) {
+    let mut rejected = rejected.iter().map(|r| r.index).peekable();
+    let mut run: Option<(u32, Seq, Seq, i64)> = None;
+    for output in select {
+        if rejected.next_if_eq(output).is_some() {
+            continue;
+        }
+        let (source, index) = (outputs.source(*output), outputs.nth(*output));
+        let seq = batch.first().plus(u64::from(source));
+        run = match run {
+            Some((i, from, to, arrival)) if i == index && to == seq => Some((i, from, seq.plus(1), arrival)),
+            other => {
+                if let Some((i, from, to, arrival)) = other {
+                    window.note(i, from, to, arrival);
+                }
+                Some((index, seq, seq.plus(1), batch.arrivals_ms()[source as usize]))
+            }
+        };
+    }
+    if let Some((index, from, to, arrival)) = run {
+        window.note(index, from, to, arrival);
+    }
+}
+
+/// For each output its number among the outputs of its input; empty when no input has two.
+/// Sources never decrease: the function host refuses an output where they do.
+pub(crate) fn nth_outputs(sources: &[u32]) -> Vec<u32> {
+    if sources.windows(2).all(|pair| pair[0] != pair[1]) {
+        return Vec::new();
+    }
+    let mut nth = Vec::with_capacity(sources.len());
+    for (at, source) in sources.iter().enumerate() {
+        let next = if at > 0 && sources[at - 1] == *source { nth[at - 1] + 1 } else { 0 };
+        nth.push(next);
+    }
+    nth
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_numbered_within_their_input() {
+        assert_eq!(nth_outputs(&[0, 1, 5]), Vec::<u32>::new());
+        assert_eq!(nth_outputs(&[0, 0, 0, 2, 3, 3]), vec![0, 1, 2, 0, 0, 1]);
+    }
+}

@@ -1,0 +1,201 @@
+//! The Parquet file in the making: sample, rows, row groups, and what of the file is finished.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use millrace_types::Columns;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterVersion};
+
+use super::infer::Sample;
+use super::row::Rows;
+use super::rules::{Misfit, Rules};
+use super::{ParquetCompression, ParquetSettings, Rejected, SchemaSource};
+use crate::object::Taken;
+use crate::{Error, Levels};
+
+/// Encoded bytes of a row group that are held at most, whatever `BlockSizeBytes` says.
+const ROW_GROUP_MEMORY_BYTES_MAX: usize = 32 << 20;
+
+/// A Parquet object.
+pub(crate) struct ParquetObject {
+    rules: Rules,
+    block_bytes: usize,
+    properties: WriterProperties,
+    state: State,
+}
+
+enum State {
+    /// The schema is still to be found. The second part is the output: always empty.
+    Sampling(Sample, Vec<u8>),
+    Writing(Box<Writing>),
+}
+
+struct Writing {
+    schema: SchemaRef,
+    rows: Rows,
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl ParquetObject {
+    pub(crate) fn new(settings: &ParquetSettings, levels: Levels) -> Result<Self, Error> {
+        let rules = Rules::new(&settings.deserializer, &settings.schema)?;
+        let properties = properties(settings, levels)?;
+        let state = match &settings.schema {
+            SchemaSource::Infer(_) => State::Sampling(Sample::default(), Vec::new()),
+            SchemaSource::Table(table) => {
+                State::Writing(Box::new(Writing::new(table.schema(), &rules, properties.clone())?))
+            }
+        };
+        Ok(Self { rules, block_bytes: settings.block_bytes.max(1), properties, state })
+    }
+
+    /// Takes records, all or those of `select`; answers what was taken and what was refused.
+    pub(crate) fn push(
+        &mut self,
+        columns: Columns<'_>,
+        select: Option<&[u32]>,
+    ) -> Result<(Taken, Vec<Rejected>), Error> {
+        let mut taken = Taken::default();
+        let mut rejected = Vec::new();
+        let mut each = |index: usize| {
+            let record = columns.record(index);
+            match self.append(record)? {
+                Ok(()) => {
+                    taken.records += 1;
+                    taken.bytes += record.len() as u64;
+                }
+                Err(misfit) => rejected.push(Rejected {
+                    // A batch has far fewer records than 2^32.
+                    index: u32::try_from(index).unwrap_or(u32::MAX),
+                    code: misfit.code,
+                    message: misfit.message(),
+                }),
+            }
+            Ok::<(), Error>(())
+        };
+        match select {
+            None => (0..columns.len()).try_for_each(&mut each)?,
+            Some(select) => select.iter().try_for_each(|index| each(*index as usize))?,
+        }
+        Ok((taken, rejected))
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<Result<(), Misfit>, Error> {
+        match &mut self.state {
+            State::Sampling(sample, _) => {
+                if let Err(misfit) = sample.take(record, &self.rules) {
+                    return Ok(Err(misfit));
+                }
+                if sample.is_full() {
+                    self.settle()?;
+                }
+            }
+            State::Writing(writing) => {
+                if let Err(misfit) = writing.rows.append(record, &self.rules) {
+                    return Ok(Err(misfit));
+                }
+                writing.advance(self.block_bytes)?;
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Makes the schema of the sample, and rows of its records.
+    fn settle(&mut self) -> Result<(), Error> {
+        if let State::Sampling(sample, _) = &mut self.state {
+            let sample = std::mem::take(sample);
+            let mut writing = Writing::new(sample.schema(&self.rules), &self.rules, self.properties.clone())?;
+            for record in sample.records() {
+                let appended = writing.rows.append(record, &self.rules);
+                appended.map_err(|misfit| Error::SampleMisfit(misfit.message()))?;
+                writing.advance(self.block_bytes)?;
+            }
+            self.state = State::Writing(Box::new(writing));
+        }
+        Ok(())
+    }
+
+    /// The finished bytes of the file, to be taken or changed in place.
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        match &mut self.state {
+            State::Sampling(_, empty) => empty,
+            State::Writing(writing) => writing.writer.inner_mut(),
+        }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match &self.state {
+            State::Sampling(sample, _) => sample.memory_bytes(),
+            State::Writing(writing) => {
+                writing.rows.memory_bytes() + writing.writer.memory_size() + writing.writer.inner().capacity()
+            }
+        }
+    }
+
+    /// Ends the file and answers the bytes that were not taken; none at all when it has no row and no schema.
+    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Error> {
+        if let State::Sampling(sample, empty) = &mut self.state {
+            if sample.records().next().is_none() {
+                return Ok(std::mem::take(empty));
+            }
+            self.settle()?;
+        }
+        match self.state {
+            State::Sampling(_, empty) => Ok(empty),
+            State::Writing(mut writing) => {
+                writing.write_rows()?;
+                writing.writer.finish()?;
+                Ok(std::mem::take(writing.writer.inner_mut()))
+            }
+        }
+    }
+}
+
+impl Writing {
+    fn new(schema: Schema, rules: &Rules, properties: WriterProperties) -> Result<Self, Error> {
+        let rows = Rows::new(&schema, rules)?;
+        let schema = Arc::new(schema);
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))?;
+        Ok(Self { schema, rows, writer })
+    }
+
+    /// Hands full rows to the writer, and ends the row group when it is large enough.
+    fn advance(&mut self, block_bytes: usize) -> Result<(), Error> {
+        if self.rows.is_full() {
+            self.write_rows()?;
+            let writer = &mut self.writer;
+            if writer.in_progress_size() >= block_bytes || writer.memory_size() >= ROW_GROUP_MEMORY_BYTES_MAX {
+                writer.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_rows(&mut self) -> Result<(), Error> {
+        if !self.rows.is_empty() {
+            let batch = RecordBatch::try_new(Arc::clone(&self.schema), self.rows.take()?)?;
+            self.writer.write(&batch)?;
+        }
+        Ok(())
+    }
+}
+
+fn properties(settings: &ParquetSettings, levels: Levels) -> Result<WriterProperties, Error> {
+    let compression = match settings.compression {
+        ParquetCompression::Uncompressed => Compression::UNCOMPRESSED,
+        ParquetCompression::Snappy => Compression::SNAPPY,
+        ParquetCompression::Gzip => Compression::GZIP(GzipLevel::try_new(levels.gzip)?),
+        ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::try_new(levels.parquet_zstd)?),
+    };
+    let version = if settings.writer_v2 { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 };
+    Ok(WriterProperties::builder()
+        .set_created_by(concat!("Millrace version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(compression)
+        .set_data_page_size_limit(settings.page_bytes.max(1))
+        .set_dictionary_enabled(settings.dictionary)
+        .set_writer_version(version)
+        .build())
+}

@@ -1,0 +1,123 @@
+//! What the admin routes need of the rest of the server: functions, tables, keys, the journal.
+//! The server crate implements it; nothing here knows wasmtime or the journal.
+
+mod functions;
+mod schemas;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millrace_catalog::{FunctionVersion, Table};
+use millrace_types::Batch;
+
+use crate::error::{ApiError, Code};
+
+pub(crate) use functions::{deploy, invoke, list as list_functions};
+pub(crate) use schemas::{list as list_schemas, put as put_schema};
+
+/// How a function is to run; `None` takes the server's default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeployOptions {
+    /// What the guest reads through the settings interface.
+    pub settings: BTreeMap<String, String>,
+    /// Memory of one instance at most, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Time of one batch at most, milliseconds.
+    pub deadline_ms: Option<u32>,
+    /// Keep instances between batches.
+    pub warm: Option<bool>,
+}
+
+/// What kind of refusal an [`AdminError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminErrorKind {
+    /// The request is wrong: 400.
+    Invalid,
+    /// No such function, version or table: 404.
+    NotFound,
+    /// A limit of sizes or numbers: 413.
+    TooLarge,
+    /// Try again: 503.
+    Unavailable,
+    /// The server's own trouble: 500.
+    Internal,
+}
+
+/// Why an admin request was refused.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct AdminError {
+    /// Decides the HTTP status.
+    pub kind: AdminErrorKind,
+    /// Stable name of the condition.
+    pub slug: &'static str,
+    /// What is wrong, with the user's own names, and what to do.
+    pub message: String,
+}
+
+/// A number for `/metrics` that only the server knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// Its full name, `millrace_…`, with its unit; `_total` for counters.
+    pub name: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// It only grows.
+    pub counter: bool,
+    /// Its labels.
+    pub labels: Vec<(&'static str, String)>,
+    /// Its value.
+    pub value: f64,
+}
+
+/// The server behind the admin routes.
+#[async_trait]
+pub trait Admin: Send + Sync + std::fmt::Debug {
+    /// Checks, compiles and stores `module` as the next version of the function `name`.
+    async fn deploy(
+        &self,
+        name: &str,
+        module: Bytes,
+        options: DeployOptions,
+    ) -> Result<Arc<FunctionVersion>, AdminError>;
+
+    /// All versions of all functions, by name and number.
+    fn functions(&self) -> Vec<Arc<FunctionVersion>>;
+
+    /// Runs `input` through a version of the function `name` (the newest when `None`), delivers
+    /// nothing, and answers the table of outcomes as JSON.
+    async fn invoke(&self, name: &str, version: Option<u32>, input: Batch) -> Result<serde_json::Value, AdminError>;
+
+    /// Checks and stores the definition of a table as its next version.
+    async fn put_table(&self, database: &str, table: &str, definition: String) -> Result<Arc<Table>, AdminError>;
+
+    /// All registered tables.
+    fn tables(&self) -> Vec<Arc<Table>>;
+
+    /// The journal for `/v1/status`: a JSON object.
+    fn journal_status(&self) -> serde_json::Value;
+
+    /// Numbers for `/metrics`: the journal, the functions, memory.
+    fn metrics(&self) -> Vec<Metric>;
+
+    /// Whether the key ring holds the key that a KMS ARN names.
+    fn has_key(&self, kms_key_arn: &str) -> bool;
+
+    /// Whether records can be taken durably now; else why not.
+    fn ready(&self) -> Result<(), String>;
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        let code = match error.kind {
+            AdminErrorKind::Invalid => Code::InvalidArgument,
+            AdminErrorKind::NotFound => Code::NotFound,
+            AdminErrorKind::TooLarge => Code::TooLarge,
+            AdminErrorKind::Unavailable => Code::ServiceUnavailable,
+            AdminErrorKind::Internal => Code::Internal,
+        };
+        Self::slugged(code, error.slug, error.message)
+    }
+}

@@ -1,0 +1,93 @@
+//! Reads a request's body under its limits, hashing while it reads.
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use millrace_types::KIB;
+
+use crate::budget::Share;
+use crate::error::{ApiError, Code};
+use crate::settings::{DISCARD_BYTES_MAX, DISCARD_TIME_MAX};
+use crate::shared::Shared;
+
+/// Room for a body whose length was not announced.
+const FIRST_BYTES: usize = 64 * KIB;
+
+/// A body in memory and its share of the budget.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// The body.
+    pub(crate) bytes: Vec<u8>,
+    /// Given back when the request is done.
+    pub(crate) share: Share,
+}
+
+/// What a request's body may be.
+pub(crate) struct Limit<'a> {
+    /// Bytes at most.
+    pub(crate) bytes_max: usize,
+    /// What a longer one is told.
+    pub(crate) too_large: &'a (dyn Fn() -> ApiError + Sync),
+}
+
+/// Reads the body to its end. `each` sees every chunk as it came over the wire.
+///
+/// # Errors
+/// Too large, too slow, cut short, or no memory for it.
+pub(crate) async fn receive<B>(
+    shared: &Shared,
+    body: &mut B,
+    limit: &Limit<'_>,
+    mut each: impl FnMut(&[u8]),
+) -> Result<Received, ApiError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    if announced.is_some_and(|bytes| bytes > limit.bytes_max) {
+        return Err((limit.too_large)());
+    }
+    let share = shared.bodies.buy(announced.unwrap_or(limit.bytes_max)).await?;
+    let read = async {
+        let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_BYTES));
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                ApiError::new(Code::Serialization, format!("The body ended before its end: {error}"))
+            })?;
+            let Ok(chunk) = frame.into_data() else { continue };
+            if bytes.len() + chunk.len() > limit.bytes_max {
+                return Err((limit.too_large)());
+            }
+            each(&chunk);
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    };
+    match tokio::time::timeout(shared.settings.body_time_max, read).await {
+        Ok(bytes) => Ok(Received { bytes: bytes?, share }),
+        Err(_) => Err(ApiError::new(
+            Code::Timeout,
+            format!("The body did not come within {} s", shared.settings.body_time_max.as_secs()),
+        )),
+    }
+}
+
+/// Reads what a refused client still sends, up to a bound: one that is cut off while it sends does
+/// not see the answer.
+pub(crate) async fn discard<B>(body: &mut B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut left = DISCARD_BYTES_MAX;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(bytes) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    drop(tokio::time::timeout(DISCARD_TIME_MAX, read).await);
+}

@@ -1,0 +1,116 @@
+//! Which route a request takes: one table of paths and methods.
+
+use http::Method;
+
+use crate::error::{ApiError, Code};
+
+/// A route with the names in its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route<'a> {
+    /// `POST /`: AWS JSON by `X-Amz-Target`.
+    Aws,
+    /// `POST /v1/delivery-streams/{name}/records`.
+    Ingest(&'a str),
+    /// `GET /health/live`.
+    Live,
+    /// `GET /health/ready`.
+    Ready,
+    /// `GET /metrics`.
+    Metrics,
+    /// `GET /v1/status`, `GET /v1/status/{stream}`.
+    Status(Option<&'a str>),
+    /// `GET /v1/functions`.
+    Functions,
+    /// `PUT /v1/functions/{name}`.
+    Deploy(&'a str),
+    /// `POST /v1/functions/{name}/invoke`.
+    Invoke(&'a str),
+    /// `GET /v1/schemas`.
+    Schemas,
+    /// `PUT /v1/schemas/{database}/{table}`.
+    PutSchema(&'a str, &'a str),
+}
+
+impl<'a> Route<'a> {
+    /// Finds it. Names are taken as they stand: none that is valid needs percent-encoding.
+    ///
+    /// # Errors
+    /// `NotFound`, or `Method` with what the path has.
+    pub(crate) fn find(method: &Method, path: &'a str) -> Result<Self, ApiError> {
+        let segments: Vec<&str> = path.split('/').skip(1).take(6).collect();
+        let (route, allowed) = match segments.as_slice() {
+            [""] => (Self::Aws, "POST"),
+            ["health", "live"] => (Self::Live, "GET, HEAD"),
+            ["health", "ready"] => (Self::Ready, "GET, HEAD"),
+            ["metrics"] => (Self::Metrics, "GET, HEAD"),
+            ["v1", "delivery-streams", name, "records"] => (Self::Ingest(name), "POST"),
+            ["v1", "status"] => (Self::Status(None), "GET, HEAD"),
+            ["v1", "status", stream] => (Self::Status(Some(stream)), "GET, HEAD"),
+            ["v1", "functions"] => (Self::Functions, "GET, HEAD"),
+            ["v1", "functions", name] => (Self::Deploy(name), "PUT"),
+            ["v1", "functions", name, "invoke"] => (Self::Invoke(name), "POST"),
+            ["v1", "schemas"] => (Self::Schemas, "GET, HEAD"),
+            ["v1", "schemas", database, table] => (Self::PutSchema(database, table), "PUT"),
+            _ => {
+                let path: String = path.chars().take(100).collect();
+                return Err(ApiError::new(
+                    Code::NotFound,
+                    format!("There is no route {path}: AWS clients send POST /, see docs/api.md for the others"),
+                ));
+            }
+        };
+        if allowed.split(", ").any(|name| name == method.as_str()) {
+            return Ok(route);
+        }
+        let hint = if route == Self::Aws {
+            " This is the Firehose API: point an AWS client here as its endpoint."
+        } else {
+            ""
+        };
+        Err(ApiError::new(Code::Method(allowed), format!("This route takes {allowed} only.{hint}")))
+    }
+
+    /// A short name for the counters.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Ingest(_) => "ingest",
+            Self::Live | Self::Ready => "health",
+            Self::Metrics => "metrics",
+            Self::Status(_) => "status",
+            Self::Functions | Self::Deploy(_) | Self::Invoke(_) => "functions",
+            Self::Schemas | Self::PutSchema(..) => "schemas",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_the_table() {
+        let table = [
+            ("POST", "/", Route::Aws),
+            ("POST", "/v1/delivery-streams/s/records", Route::Ingest("s")),
+            ("GET", "/health/live", Route::Live),
+            ("HEAD", "/health/ready", Route::Ready),
+            ("GET", "/metrics", Route::Metrics),
+            ("GET", "/v1/status", Route::Status(None)),
+            ("GET", "/v1/status/s", Route::Status(Some("s"))),
+            ("GET", "/v1/functions", Route::Functions),
+            ("PUT", "/v1/functions/f", Route::Deploy("f")),
+            ("POST", "/v1/functions/f/invoke", Route::Invoke("f")),
+            ("GET", "/v1/schemas", Route::Schemas),
+            ("PUT", "/v1/schemas/d/t", Route::PutSchema("d", "t")),
+        ];
+        for (method, path, wanted) in table {
+            let method: Method = method.parse().expect("a method");
+            assert_eq!(Route::find(&method, path).expect(path), wanted);
+            assert!(matches!(Route::find(&Method::DELETE, path).expect_err(path).code, Code::Method(_)));
+        }
+        for path in ["/x", "//", "/v1", "/v1/functions/a/b/c", "*", "/health/live/"] {
+            assert_eq!(Route::find(&Method::GET, path).expect_err(path).code, Code::NotFound);
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Looks at a stopped data directory without changing it: `millrace journal verify` and `dump`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use millrace_types::{Seq, ShardId};
+
+use crate::Error;
+use crate::disk::{Disk, DiskFile};
+use crate::file::{FileHead, SETTLED, Source, run_of, segment_number};
+use crate::frame::{self, Header, Kind as FrameKind};
+use crate::index;
+use crate::scan::{Scan, Window, scan};
+
+pub use crate::frame::Kind;
+
+/// What one file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileReport {
+    /// Name below the journal's directory.
+    pub file: String,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// Where its valid part ends, bytes.
+    pub valid_bytes: u64,
+    /// Whole frames.
+    pub frames: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of a tail that was never acknowledged.
+    pub torn_bytes: u64,
+    /// Damaged places: offset, bytes, what was found.
+    pub damage: Vec<(u64, u64, &'static str)>,
+    /// Whether its index fits; none where it needs none.
+    pub index: Option<bool>,
+}
+
+/// What one shard has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardReport {
+    /// Records in whole frames; those in a segment and in a run count twice.
+    pub records: u64,
+    /// First sequence number seen.
+    pub first: Seq,
+    /// Behind the last.
+    pub end: Seq,
+}
+
+/// What [`verify`] found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Every segment and run.
+    pub files: Vec<FileReport>,
+    /// Every shard with records.
+    pub shards: BTreeMap<ShardId, ShardReport>,
+    /// Files without a readable head, but for prepared ones.
+    pub unreadable: Vec<String>,
+}
+
+impl Report {
+    /// True when nothing is damaged. A torn tail is no damage.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.unreadable.is_empty() && self.files.iter().all(|file| file.damage.is_empty())
+    }
+}
+
+/// One frame, as [`dump`] shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DumpedFrame {
+    /// Name of its file below the journal's directory.
+    pub file: String,
+    /// Where it begins, bytes.
+    pub offset: u64,
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its shard; none for snapshots.
+    pub shard: Option<ShardId>,
+    /// Records: first sequence number; intent: its id; commit: watermark; snapshot: number of the part.
+    pub first: u64,
+    /// Records, closed intents or parts of the snapshot.
+    pub count: u32,
+    /// Its content in words: an intent's members and body length, a commit's counts.
+    pub detail: String,
+}
+
+/// What [`dump`] shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only frames of this shard.
+    pub shard: Option<ShardId>,
+    /// Only frames of this kind.
+    pub kind: Option<Kind>,
+}
+
+/// Reads every frame of every segment and run.
+///
+/// # Errors
+/// [`Error::Io`] when a file cannot be read at all.
+pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
+    let mut report = Report::default();
+    walk(disk, dir, &mut report.unreadable, &mut |source, file, head, scan| {
+        let path = source.path(dir);
+        let records = scan.frames.iter().filter(|(_, header)| header.kind == FrameKind::Records);
+        for (_, header) in records.clone() {
+            let shard = report.shards.entry(header.shard).or_insert_with(|| ShardReport {
+                first: Seq::new(header.first),
+                ..ShardReport::default()
+            });
+            shard.records += u64::from(header.count);
+            shard.first = shard.first.min(Seq::new(header.first));
+            shard.end = shard.end.max(Seq::new(header.end()));
+        }
+        let index = disk.open(&source.index_path(dir)).is_ok().then(|| {
+            index::load(disk, &source.index_path(dir), source.number())
+                .is_some_and(|(salt, known)| salt == head.salt && known.valid_bytes == scan.valid_bytes)
+        });
+        report.files.push(FileReport {
+            file: source.name(),
+            bytes: file.len().map_err(Error::io("cannot read", path))?,
+            valid_bytes: scan.valid_bytes,
+            frames: scan.frames.len() as u64,
+            records: records.map(|(_, header)| u64::from(header.count)).sum(),
+            torn_bytes: scan.torn_bytes,
+            damage: scan.damage.iter().map(|damage| (damage.offset, damage.bytes, damage.why)).collect(),
+            index,
+        });
+        Ok(())
+    })?;
+    Ok(report)
+}
+
+/// Shows every whole frame that `filter` lets through, file by file.
+///
+/// # Errors
+/// [`Error::Io`] when a file cannot be read at all.
+pub fn dump(
+    disk: &dyn Disk,
+    dir: &Path,
+    filter: Filter,
+    show: &mut dyn FnMut(&DumpedFrame),
+) -> Result<(), Error> {
+    walk(disk, dir, &mut Vec::new(), &mut |source, file, _, scan| {
+        let mut window = Window::new(file, scan.valid_bytes);
+        for (offset, header) in &scan.frames {
+            let shard = (header.kind != FrameKind::Snapshot).then_some(header.shard);
+            let wanted = filter.kind.is_none_or(|kind| kind == header.kind)
+                && filter.shard.is_none_or(|wanted| shard == Some(wanted));
+            if wanted {
+                let path = source.path(dir);
+                let detail = detail(&mut window, *offset, header).map_err(Error::io("cannot read", path))?;
+                show(&DumpedFrame {
+                    file: source.name(),
+                    offset: *offset,
+                    bytes: header.frame_bytes(),
+                    kind: header.kind,
+                    shard,
+                    first: header.first,
+                    count: header.count,
+                    detail,
+                });
+            }
+        }
+        Ok(())
+    })
+}
+
+fn detail(window: &mut Window<'_>, offset: u64, header: &Header) -> std::io::Result<String> {
+    if !matches!(header.kind, FrameKind::Intent | FrameKind::Commit) {
+        return Ok(String::new());
+    }
+    let Some(body) = window.body(offset, header)? else { return Ok("unreadable".into()) };
+    let told = if header.kind == FrameKind::Intent {
+        frame::decode_intent(header, &body).map(|intent| {
+            let (members, bytes) = (intent.members.count(), intent.body.len());
+            let span = intent.members.span().map(|(from, to)| format!(" from {from} to {to}")).unwrap_or_default();
+            format!("{members} members{span}, {bytes} bytes of body")
+        })
+    } else {
+        frame::decode_commit(header, &body).map(|commit| {
+            let counts = commit.counts;
+            format!(
+                "{} delivered, {} dropped, {} failed, {} quarantined, closes {:?}",
+                counts.delivered, counts.dropped, counts.failed, counts.quarantined, commit.intents
+            )
+        })
+    };
+    Ok(told.unwrap_or_else(str::to_owned))
+}
+
+type Visit<'a> = dyn FnMut(Source, &dyn DiskFile, &FileHead, &Scan) -> Result<(), Error> + 'a;
+
+fn walk(disk: &dyn Disk, dir: &Path, unreadable: &mut Vec<String>, visit: &mut Visit<'_>) -> Result<(), Error> {
+    let names = disk.list(dir).map_err(Error::io("cannot list", dir))?;
+    let settled = dir.join(SETTLED);
+    let runs = disk.list(&settled).map_err(Error::io("cannot list", &settled))?;
+    let mut sources: BTreeSet<Source> = names.iter().filter_map(|name| segment_number(name)).map(Source::Segment).collect();
+    sources.extend(runs.iter().filter_map(|name| run_of(name)));
+    let mut heads = Vec::new();
+    for source in sources {
+        let path = source.path(dir);
+        let failed = || Error::io("cannot read", path.clone());
+        let file = disk.open(&path).map_err(failed())?;
+        match FileHead::read(&*file).map_err(failed())? {
+            Some(head) => heads.push((source, head)),
+            None => {
+                let bytes = file.len().map_err(failed())?;
+                if Window::new(&*file, bytes).data_end().map_err(failed())? > 0 {
+                    unreadable.push(source.name());
+                }
+            }
+        }
+    }
+    let valid: BTreeMap<u64, u64> = heads
+        .iter()
+        .filter(|(source, _)| !source.is_run())
+        .map(|(_, head)| (head.previous, head.previous_valid_bytes))
+        .collect();
+    for (source, head) in &heads {
+        let path = source.path(dir);
+        let failed = || Error::io("cannot read", path.clone());
+        let file = disk.open(&path).map_err(failed())?;
+        let durable = match source {
+            Source::Segment(number) => valid.get(number).copied(),
+            Source::Run { .. } => Some(file.len().map_err(failed())?),
+        };
+        let scan = scan(&*file, head.salt, durable).map_err(failed())?;
+        visit(*source, &*file, head, &scan)?;
+    }
+    Ok(())
+}

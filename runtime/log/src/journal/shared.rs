@@ -1,0 +1,147 @@
+//! What the journal's handles, its two threads and its readers share.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use millrace_types::Clock;
+use parking_lot::{Condvar, Mutex};
+
+use crate::JournalSettings;
+use crate::disk::{Disk, DiskFile};
+use crate::file::segment_name;
+use crate::store::Store;
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) settings: JournalSettings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) salt: u64,
+    pub(crate) store: Mutex<Store>,
+    pub(crate) spares: Spares,
+    /// Files were removed: records may be welcome again.
+    pub(crate) recheck: AtomicBool,
+    pub(crate) stop: AtomicBool,
+    /// Wakes the keeper; one ring is as good as many.
+    pub(crate) bell: crossbeam_channel::Sender<()>,
+}
+
+impl Shared {
+    /// Lets the keeper look around.
+    pub(crate) fn ring(&self) {
+        // Full: it is awake already. Disconnected: it has stopped.
+        self.bell.try_send(()).ok();
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Bytes on disk, the spare among them.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        let spare = if self.spares.is_ready() { self.settings.segment_bytes } else { 0 };
+        let used = self.store.lock().used_bytes();
+        used + spare
+    }
+}
+
+/// Segments are prepared one ahead, so that decisions always find room.
+#[derive(Debug)]
+pub(crate) struct Spares {
+    slot: Mutex<Slot>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Slot {
+    state: Spare,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+enum Spare {
+    Empty,
+    Preparing,
+    Ready(u64, Arc<dyn DiskFile>),
+    Failed,
+}
+
+impl Spares {
+    /// None yet; segments are numbered from `next_number`.
+    pub(crate) fn new(next_number: u64) -> Self {
+        let slot = Slot { state: Spare::Empty, next_number };
+        Self { slot: Mutex::new(slot), changed: Condvar::new() }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        matches!(self.slot.lock().state, Spare::Ready(..))
+    }
+
+    /// True when the last attempt to prepare one failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.slot.lock().state, Spare::Failed)
+    }
+
+    /// Prepares one when there is none; `again` after a failure too. True when it made one.
+    pub(crate) fn prepare(&self, shared: &Shared, again: bool) -> bool {
+        let number = {
+            let mut slot = self.slot.lock();
+            match slot.state {
+                Spare::Empty => {}
+                Spare::Failed if again => {}
+                _ => return false,
+            }
+            slot.state = Spare::Preparing;
+            slot.next_number += 1;
+            slot.next_number - 1
+        };
+        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
+        let ready = made.is_ok();
+        let mut slot = self.slot.lock();
+        slot.state = match made {
+            Ok(file) => Spare::Ready(number, file),
+            Err(error) => {
+                tracing::warn!(%error, "no segment can be prepared ahead");
+                Spare::Failed
+            }
+        };
+        self.changed.notify_all();
+        ready
+    }
+
+    /// The prepared segment, or one made now.
+    pub(crate) fn take(&self, shared: &Shared) -> io::Result<(u64, Arc<dyn DiskFile>)> {
+        let mut slot = self.slot.lock();
+        while matches!(slot.state, Spare::Preparing) {
+            self.changed.wait(&mut slot);
+        }
+        if let Spare::Ready(number, file) = std::mem::replace(&mut slot.state, Spare::Empty) {
+            return Ok((number, file));
+        }
+        // Nobody else makes one while the slot is locked.
+        let number = slot.next_number;
+        slot.next_number += 1;
+        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
+        if made.is_err() {
+            slot.state = Spare::Failed;
+        }
+        Ok((number, made?))
+    }
+}
+
+/// Creates segment `number` with `bytes` reserved, its name durable.
+pub(super) fn make_segment(disk: &dyn Disk, dir: &Path, number: u64, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+    let path = dir.join(segment_name(number));
+    let file = disk.create(&path)?;
+    let made = file.allocate(bytes).and_then(|()| disk.sync_dir(dir));
+    if let Err(error) = made {
+        if let Err(left) = disk.remove(&path) {
+            tracing::warn!(path = %path.display(), error = %left, "an unused segment stays");
+        }
+        return Err(error);
+    }
+    Ok(file.into())
+}

@@ -1,0 +1,150 @@
+//! What lies in the journal's directory, before anything is believed of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::TORN_HEAD_BYTES_MAX;
+use crate::Error;
+use crate::disk::{Disk, DiskFile};
+use crate::file::{FileHead, FileKind, SETTLED, Source, run_of, segment_name, segment_number};
+use crate::index::{self, FrameRef, Summary};
+use crate::scan::Window;
+use crate::store::{Phase, Store};
+
+/// The segment files.
+pub(super) struct Files {
+    /// Those with a head, by number.
+    pub(super) heads: BTreeMap<u64, FileHead>,
+    /// Those without a head that are not empty: number, and the end of what is not zero.
+    pub(super) headless: Vec<(u64, u64)>,
+    /// One of zeros alone, prepared and never used.
+    pub(super) spare: Option<(u64, Arc<dyn DiskFile>)>,
+    /// The highest number that any file has.
+    pub(super) highest: u64,
+}
+
+impl Files {
+    /// Reads heads; removes prepared files that cannot be used.
+    pub(super) fn list(disk: &dyn Disk, dir: &Path, segment_bytes: u64) -> Result<Self, Error> {
+        let names = disk.list(dir).map_err(Error::io("cannot list", dir))?;
+        let mut files = Self { heads: BTreeMap::new(), headless: Vec::new(), spare: None, highest: 0 };
+        for number in names.iter().filter_map(|name| segment_number(name)) {
+            files.highest = files.highest.max(number);
+            let path = dir.join(segment_name(number));
+            let failed = || Error::io("cannot read", path.clone());
+            let file: Arc<dyn DiskFile> = disk.open(&path).map_err(failed())?.into();
+            let head = FileHead::read(&*file).map_err(failed())?;
+            let head = head.filter(|head| head.kind == FileKind::Segment && head.number == number);
+            if let Some(head) = head.or_else(|| head_of_index(disk, dir, number)) {
+                files.heads.insert(number, head);
+                continue;
+            }
+            let bytes = file.len().map_err(failed())?;
+            match Window::new(&*file, bytes).data_end().map_err(failed())? {
+                // A power cut may leave it shorter than it was made.
+                0 if bytes >= segment_bytes => files.replace_spare(disk, dir, number, file),
+                0 => remove(disk, dir, &Source::Segment(number)),
+                data_end => files.headless.push((number, data_end)),
+            }
+        }
+        if files.spare.as_ref().is_some_and(|(number, _)| *number < files.highest) {
+            // Numbers have to grow.
+            if let Some((number, _)) = files.spare.take() {
+                remove(disk, dir, &Source::Segment(number));
+            }
+        }
+        Ok(files)
+    }
+
+    fn replace_spare(&mut self, disk: &dyn Disk, dir: &Path, number: u64, file: Arc<dyn DiskFile>) {
+        if let Some((older, _)) = self.spare.replace((number, file)) {
+            remove(disk, dir, &Source::Segment(older));
+        }
+    }
+
+    /// With no usable segment at all, a headless file with data is not taken for a torn first one.
+    pub(super) fn refuse_if_headless(&self, dir: &Path) -> Result<(), Error> {
+        match self.headless.iter().find(|(_, data_end)| *data_end > TORN_HEAD_BYTES_MAX) {
+            None => Ok(()),
+            Some((number, _)) => Err(Error::Damaged {
+                path: dir.join(segment_name(*number)),
+                why: "its head is destroyed and no other segment is there; move it away to start without it".into(),
+            }),
+        }
+    }
+
+    /// Removes indexes whose segment is gone.
+    pub(super) fn remove_orphans(&self, disk: &dyn Disk, dir: &Path) {
+        let names: BTreeSet<String> = disk.list(dir).unwrap_or_default().into_iter().collect();
+        for name in names.iter().filter(|name| name.ends_with(".idx")) {
+            let segment = Path::new(name).with_extension("seg");
+            if !segment.to_str().is_some_and(|segment| names.contains(segment))
+                && let Err(error) = disk.remove(&dir.join(name))
+            {
+                tracing::warn!(name, %error, "an index without its segment stays");
+            }
+        }
+    }
+}
+
+/// A head destroyed in both copies: the index knows number and salt.
+fn head_of_index(disk: &dyn Disk, dir: &Path, number: u64) -> Option<FileHead> {
+    let (salt, _) = index::load(disk, &Source::Segment(number).index_path(dir), number)?;
+    Some(FileHead { kind: FileKind::Segment, number, salt, previous: 0, previous_valid_bytes: 0 })
+}
+
+/// The runs; those that were never finished are removed.
+pub(super) fn runs(disk: &dyn Disk, dir: &Path) -> Result<Vec<Source>, Error> {
+    let folder = dir.join(SETTLED);
+    let names = disk.list(&folder).map_err(Error::io("cannot list", &folder))?;
+    for name in names.iter().filter(|name| name.ends_with(".tmp")) {
+        if let Err(error) = disk.remove(&folder.join(name)) {
+            tracing::warn!(name, %error, "an unfinished run stays");
+        }
+    }
+    Ok(names.iter().filter_map(|name| run_of(name)).collect())
+}
+
+/// Removes a file and its index. What stays is removed by a later start.
+pub(crate) fn remove(disk: &dyn Disk, dir: &Path, source: &Source) {
+    // The index goes last: with it a segment that comes back is known for what it is.
+    for path in [source.path(dir), source.index_path(dir)] {
+        match disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "a file stays that is not needed");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Records of `whole` that no frame of `source` holds.
+pub(super) fn holes_within(
+    store: &Store,
+    disk: &dyn Disk,
+    dir: &Path,
+    source: Source,
+    whole: &Summary,
+) -> Vec<(u64, u64)> {
+    let in_memory = match source {
+        Source::Segment(number) => store.segments.get(&number).and_then(|segment| match &segment.phase {
+            Phase::Sealed(refs) => refs.get(&whole.shard).map(|refs| refs.frames.clone()),
+            _ => None,
+        }),
+        Source::Run { .. } => None,
+    };
+    let frames: Vec<FrameRef> = in_memory.unwrap_or_else(|| {
+        index::load_shard(disk, &source.index_path(dir), source.number(), whole.shard).unwrap_or_default()
+    });
+    let mut holes = Vec::new();
+    let mut at = whole.first;
+    for frame in frames {
+        if frame.first > at {
+            holes.push((at, frame.first));
+        }
+        at = at.max(frame.end());
+    }
+    holes
+}

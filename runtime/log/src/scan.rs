@@ -1,0 +1,223 @@
+//! Reads a segment or run frame by frame: what is whole, what is damaged, where the valid part ends.
+
+use std::io;
+
+use bytes::Bytes;
+
+use crate::disk::DiskFile;
+use crate::file::{FRAMES_AT, is_damage};
+use crate::frame::{ALIGN_BYTES, HEADER_BYTES, Header, Kind, MAGIC, MORE};
+
+/// Bytes read at a time.
+const WINDOW_BYTES: usize = 1 << 20;
+
+/// Bytes that hold no whole frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) offset: u64,
+    pub(crate) bytes: u64,
+    /// The frame's header, when that much is whole.
+    pub(crate) header: Option<Header>,
+    pub(crate) why: &'static str,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(crate) struct Scan {
+    /// Whole frames and where they begin, but for marks and pads.
+    pub(crate) frames: Vec<(u64, Header)>,
+    /// Damaged places below `valid_bytes`.
+    pub(crate) damage: Vec<Damage>,
+    /// Frames below were durable, or are whole without a hole before them.
+    pub(crate) valid_bytes: u64,
+    /// Bytes of a torn tail behind.
+    pub(crate) torn_bytes: u64,
+    /// Behind the last byte that is not zero.
+    pub(crate) data_end: u64,
+}
+
+/// Scans `file`. `durable_bytes`: what is known to have been durable; everything damaged below is
+/// damage, everything behind is not looked at. Without it the tail may be torn: a damaged place is
+/// taken for damage only when a later frame says that it was durable.
+pub(crate) fn scan(file: &dyn DiskFile, salt: u64, durable_bytes: Option<u64>) -> io::Result<Scan> {
+    let file_bytes = file.len()?;
+    let limit = durable_bytes.map_or(file_bytes, |bytes| bytes.min(file_bytes));
+    let mut window = Window::new(file, limit);
+    let mut out = Scan { valid_bytes: FRAMES_AT.min(limit), data_end: FRAMES_AT.min(limit), ..Scan::default() };
+    let mut all: Vec<(u64, Header)> = Vec::new();
+    let mut synced = 0;
+    let mut at = FRAMES_AT;
+    while at < limit {
+        match window.frame(at, salt)? {
+            Found::Frame(header) => {
+                synced = synced.max(header.synced);
+                all.push((at, header));
+                at += header.frame_bytes();
+                out.data_end = at;
+            }
+            Found::BadBody(header) => {
+                let bytes = header.frame_bytes();
+                out.damage.push(Damage { offset: at, bytes, header: Some(header), why: "checksum of a frame's body" });
+                at += bytes;
+                out.data_end = at;
+            }
+            Found::Nothing => {
+                let (next, data_end) = window.find(at, salt)?;
+                let end = next.unwrap_or(data_end);
+                if end > at {
+                    let why = "no valid frame header";
+                    out.damage.push(Damage { offset: at, bytes: end - at, header: None, why });
+                    out.data_end = end;
+                }
+                match next {
+                    Some(next) => at = next,
+                    None => break,
+                }
+            }
+        }
+    }
+    finish(&mut out, all, synced, durable_bytes, limit);
+    Ok(out)
+}
+
+/// Cuts the torn tail.
+fn finish(out: &mut Scan, mut all: Vec<(u64, Header)>, synced: u64, durable_bytes: Option<u64>, limit: u64) {
+    if let Some(durable) = durable_bytes {
+        out.valid_bytes = durable;
+        let end = out.data_end.max(FRAMES_AT);
+        if end < durable {
+            let why = if limit < durable { "the file is cut short" } else { "zeros where frames were" };
+            out.damage.push(Damage { offset: end, bytes: durable - end, header: None, why });
+        }
+    } else {
+        let torn = out.damage.iter().find(|damage| damage.offset >= synced).map(|damage| damage.offset);
+        let mut cut = torn.unwrap_or(out.data_end);
+        all.retain(|(at, _)| *at < cut);
+        // A request whose later frames are missing is not there at all.
+        while let Some((at, _)) = all.last().filter(|(at, header)| header.flags & MORE != 0 && *at >= synced) {
+            cut = *at;
+            all.pop();
+        }
+        out.damage.retain(|damage| damage.offset < cut);
+        out.valid_bytes = cut;
+        out.torn_bytes = out.data_end - cut;
+    }
+    all.retain(|(_, header)| !matches!(header.kind, Kind::Mark | Kind::Pad));
+    out.frames = all;
+}
+
+enum Found {
+    Frame(Header),
+    BadBody(Header),
+    Nothing,
+}
+
+/// A part of the file in memory.
+pub(crate) struct Window<'a> {
+    file: &'a dyn DiskFile,
+    limit: u64,
+    start: u64,
+    bytes: Vec<u8>,
+    pub(crate) read_bytes: u64,
+}
+
+impl<'a> Window<'a> {
+    /// Over `file` up to `limit`.
+    pub(crate) fn new(file: &'a dyn DiskFile, limit: u64) -> Self {
+        Self { file, limit, start: 0, bytes: Vec::new(), read_bytes: 0 }
+    }
+
+    /// Bytes `at..at + length`; none behind the limit. Where the disk cannot read, zeros.
+    pub(crate) fn get(&mut self, at: u64, length: usize) -> io::Result<Option<&[u8]>> {
+        if at.checked_add(length as u64).is_none_or(|end| end > self.limit) {
+            return Ok(None);
+        }
+        let inside = at >= self.start && at + length as u64 <= self.start + self.bytes.len() as u64;
+        if !inside {
+            let left = usize::try_from(self.limit - at).unwrap_or(usize::MAX);
+            self.bytes.resize(length.max(WINDOW_BYTES).min(left), 0);
+            self.start = at;
+            match self.file.read_exact_at(&mut self.bytes, at) {
+                Ok(()) => {}
+                Err(error) if is_damage(&error) => self.read_pages(at)?,
+                Err(error) => return Err(error),
+            }
+            self.read_bytes += self.bytes.len() as u64;
+        }
+        let offset = usize::try_from(at - self.start).unwrap_or(usize::MAX);
+        Ok(self.bytes.get(offset..offset + length))
+    }
+
+    /// Page by page, so that one bad sector hides one page.
+    fn read_pages(&mut self, at: u64) -> io::Result<()> {
+        const PAGE_BYTES: usize = 4096;
+        for (nth, page) in self.bytes.chunks_mut(PAGE_BYTES).enumerate() {
+            match self.file.read_exact_at(page, at + (nth * PAGE_BYTES) as u64) {
+                Ok(()) => {}
+                Err(error) if is_damage(&error) => page.fill(0),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self, at: u64, salt: u64) -> io::Result<Found> {
+        let Some(header) = self.get(at, HEADER_BYTES)?.and_then(|bytes| Header::decode(bytes, salt)) else {
+            return Ok(Found::Nothing);
+        };
+        let Some(body) = self.get(at + HEADER_BYTES as u64, header.body_bytes as usize)? else {
+            return Ok(Found::Nothing);
+        };
+        Ok(if header.fits(body) { Found::Frame(header) } else { Found::BadBody(header) })
+    }
+
+    /// The body of the whole frame at `at`.
+    pub(crate) fn body(&mut self, at: u64, header: &Header) -> io::Result<Option<Bytes>> {
+        let body = self.get(at + HEADER_BYTES as u64, header.body_bytes as usize)?;
+        Ok(body.filter(|body| header.fits(body)).map(Bytes::copy_from_slice))
+    }
+
+    /// The end of the bytes that are not zero; 0 when all are.
+    pub(crate) fn data_end(&mut self) -> io::Result<u64> {
+        let salt = 0;
+        let mut end = 0;
+        let mut at = 0;
+        loop {
+            let (next, data_end) = self.find(at, salt)?;
+            end = data_end.max(end);
+            match next {
+                Some(next) => at = next,
+                None => return Ok(end),
+            }
+        }
+    }
+
+    /// The next valid header behind `at`, and the end of the bytes that are not zero.
+    fn find(&mut self, at: u64, salt: u64) -> io::Result<(Option<u64>, u64)> {
+        let mut data_end = at;
+        let mut next = at;
+        while next < self.limit {
+            let left = usize::try_from(self.limit - next).unwrap_or(usize::MAX);
+            let length = left.min(WINDOW_BYTES);
+            let Some(bytes) = self.get(next, length)? else { break };
+            let mut candidates = Vec::new();
+            for (nth, word) in bytes.chunks(ALIGN_BYTES).enumerate() {
+                if word.iter().any(|byte| *byte != 0) {
+                    let place = next + (nth * ALIGN_BYTES) as u64;
+                    data_end = place + word.len() as u64;
+                    if word.starts_with(&MAGIC) && place > at {
+                        candidates.push((place, data_end));
+                    }
+                }
+            }
+            for (place, end) in candidates {
+                let header = self.get(place, HEADER_BYTES)?.and_then(|bytes| Header::decode(bytes, salt));
+                if header.is_some_and(|header| place + header.frame_bytes() <= self.limit) {
+                    return Ok((Some(place), end));
+                }
+            }
+            next += length as u64;
+        }
+        Ok((None, data_end))
+    }
+}

@@ -1,0 +1,164 @@
+//! What the admin routes reach: functions, tables, the key ring, the journal's numbers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use millrace_catalog::{Catalog, FunctionVersion, Table};
+use millrace_delivery::{DeployError, Deployment, Functions, Streams};
+use millrace_encode::{KeyRing, key_id_of_arn};
+use millrace_front::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
+use millrace_log::Journal;
+use millrace_types::Batch;
+use serde_json::{Value, json};
+
+use crate::cli::describe;
+
+/// The server behind the admin routes.
+#[derive(Debug)]
+pub(crate) struct ServerAdmin {
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) journal: Journal,
+    pub(crate) streams: Streams,
+    pub(crate) keys_path: PathBuf,
+}
+
+fn refused(kind: AdminErrorKind, slug: &'static str, message: impl Into<String>) -> AdminError {
+    AdminError { kind, slug, message: message.into() }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[async_trait]
+impl Admin for ServerAdmin {
+    async fn deploy(
+        &self,
+        name: &str,
+        module: Bytes,
+        options: DeployOptions,
+    ) -> Result<Arc<FunctionVersion>, AdminError> {
+        let deployment = Deployment {
+            name: name.to_owned(),
+            module: module.to_vec(),
+            settings: options.settings,
+            memory_bytes: options.memory_bytes,
+            deadline_ms: options.deadline_ms,
+            warm: options.warm,
+        };
+        self.functions.deploy(deployment).await.map_err(|error| {
+            let (kind, slug) = match &error {
+                DeployError::Limits(_) => (AdminErrorKind::Invalid, "function.limits"),
+                DeployError::Module { source: millrace_transform::Error::TooLarge { .. }, .. } => {
+                    (AdminErrorKind::TooLarge, "function.too-large")
+                }
+                DeployError::Module { source: millrace_transform::Error::Imports(_), .. } => {
+                    (AdminErrorKind::Invalid, "function.imports")
+                }
+                DeployError::Module { source: millrace_transform::Error::Io { .. }, .. } | DeployError::Files(_) => {
+                    (AdminErrorKind::Unavailable, "function.files")
+                }
+                DeployError::Module { .. } => (AdminErrorKind::Invalid, "function.module"),
+                DeployError::Catalog(_) => (AdminErrorKind::Internal, "catalog.write"),
+            };
+            refused(kind, slug, chain(&error))
+        })
+    }
+
+    fn functions(&self) -> Vec<Arc<FunctionVersion>> {
+        self.catalog.snapshot().functions().cloned().collect()
+    }
+
+    async fn invoke(&self, name: &str, version: Option<u32>, input: Batch) -> Result<Value, AdminError> {
+        let ran = self.functions.invoke(name, version, input.clone()).await;
+        let (found, ran) = ran.map_err(|(code, message)| {
+            let missing = code == "Lambda.ResourceNotFoundException";
+            let kind = if missing { AdminErrorKind::NotFound } else { AdminErrorKind::Invalid };
+            refused(kind, if missing { "function.unknown" } else { "function.start" }, message)
+        })?;
+        let mut value = describe(&input, &ran);
+        value["function"] = json!(found.name);
+        value["version"] = json!(found.version);
+        Ok(value)
+    }
+
+    async fn put_table(&self, database: &str, table: &str, definition: String) -> Result<Arc<Table>, AdminError> {
+        millrace_encode::Table::parse(database, table, definition.as_bytes())
+            .map_err(|text| refused(AdminErrorKind::Invalid, "schema.definition", text))?;
+        let (catalog, database, table) = (Arc::clone(&self.catalog), database.to_owned(), table.to_owned());
+        millrace_tasks::blocking(move || catalog.put_table(&database, &table, definition))
+            .await
+            .map_err(|error| refused(AdminErrorKind::Internal, "catalog.write", chain(&error)))
+    }
+
+    fn tables(&self) -> Vec<Arc<Table>> {
+        self.catalog.snapshot().tables().cloned().collect()
+    }
+
+    fn journal_status(&self) -> Value {
+        let status = self.journal.status();
+        let quarantined: Vec<_> = status
+            .quarantined
+            .iter()
+            .map(|q| json!({ "shard": q.shard.to_string(), "from": q.from.get(), "to": q.to.get(), "file": q.file, "offset": q.offset, "why": q.why }))
+            .collect();
+        json!({
+            "segments": status.segments,
+            "bytesOnDisk": status.bytes_on_disk,
+            "limitBytes": status.limit_bytes,
+            "freeBytes": status.free_bytes,
+            "fsyncs": status.fsyncs,
+            "fsyncSecondsTotal": status.fsync_seconds_total,
+            "fsyncSecondsMax": status.fsync_seconds_max,
+            "appendedRecords": status.appended_records,
+            "appendedBytes": status.appended_bytes,
+            "poisonedSegments": status.poisoned_segments,
+            "refusing": status.refusing.map(|r| r.to_string()),
+            "quarantined": quarantined,
+            "tornBytesCutAtStart": status.torn_bytes_cut,
+        })
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let status = self.journal.status();
+        let metric = |name, help, counter, value| Metric { name, help, counter, labels: Vec::new(), value };
+        vec![
+            metric("millrace_journal_used_bytes", "Bytes of the journal on disk.", false, status.bytes_on_disk as f64),
+            metric("millrace_journal_free_bytes", "Free bytes of its file system.", false, status.free_bytes as f64),
+            metric("millrace_journal_segments", "Segment files.", false, status.segments as f64),
+            metric("millrace_journal_fsync_total", "Syncs of the journal.", true, status.fsyncs as f64),
+            metric("millrace_journal_fsync_seconds_total", "Time spent in them.", true, status.fsync_seconds_total),
+            metric("millrace_journal_poisoned_segments_total", "Segments given up after a failed write or sync.", true, status.poisoned_segments as f64),
+            metric("millrace_journal_refusing", "1 while records are refused for want of room.", false, f64::from(u8::from(status.refusing.is_some()))),
+            metric("millrace_corruption_detected_total", "Damaged ranges set aside.", true, status.quarantined.len() as f64),
+            metric("millrace_window_memory_bytes", "Bytes of open objects in memory.", false, self.streams.window_bytes() as f64),
+        ]
+    }
+
+    fn has_key(&self, kms_key_arn: &str) -> bool {
+        let ring = KeyRing::load(&self.keys_path);
+        key_id_of_arn(kms_key_arn).is_some_and(|id| ring.is_ok_and(|ring| ring.get(id).is_some()))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let status = self.journal.status();
+        match (status.failed, status.refusing) {
+            (Some(why), _) => Err(format!("journal.failed: {why}; restart the server")),
+            (None, Some(refusal)) => Err(format!("journal.full: {refusal}; make room")),
+            (None, None) => Ok(()),
+        }
+    }
+}

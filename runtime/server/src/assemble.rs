@@ -1,0 +1,175 @@
+//! Puts the server together: opens what is on disk, wires the parts, binds the port. The only place
+//! that names concrete sinks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use millrace_auth::{AccessKeys, Policy};
+use millrace_catalog::{Catalog, Place};
+use millrace_delivery::{FunctionParts, Functions, Parts, Streams};
+use millrace_front::{Front, FrontParts, FrontSettings, tls_dev, tls_from_files};
+use millrace_log::{Disk, Journal, RealDisk};
+use millrace_object::ObjectBuckets;
+use millrace_tasks::{ShutdownTrigger, Tasks};
+use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings};
+use millrace_types::{Clock, Entropy, SystemClock, SystemEntropy};
+use tokio::net::TcpListener;
+
+use crate::admin::ServerAdmin;
+use crate::settings::Settings;
+
+/// How long the port may take to end beyond its own drain time.
+const FRONT_END_EXTRA: Duration = Duration::from_secs(12);
+
+/// A running server.
+pub(crate) struct Server {
+    /// `http://ADDR` or `https://ADDR`.
+    pub(crate) url: String,
+    /// Lines to show behind it.
+    pub(crate) notes: Vec<String>,
+    streams: Streams,
+    journal: Journal,
+    shutdown: ShutdownTrigger,
+    front: Tasks,
+}
+
+impl Server {
+    /// Takes no more requests, flushes what can be flushed in its time, closes the journal.
+    pub(crate) async fn stop(&self) {
+        self.shutdown.shut_down();
+        self.front.join(FRONT_END_EXTRA).await;
+        self.streams.stop().await;
+        self.journal.close().await;
+    }
+}
+
+/// The key ring of a data directory.
+pub(crate) fn keys_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("keys").join("ring.json")
+}
+
+/// Starts everything; the port answers when it returns.
+pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
+    let listener = TcpListener::bind(&settings.listen)
+        .await
+        .with_context(|| format!("listening on {}: is another server there? name another port with --listen", settings.listen))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let dir = settings.data_dir.clone();
+    let policy = policy(&settings)?;
+    disk.create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let (journal, recovery) = Journal::open(Arc::clone(&disk), dir.join("journal"), settings.journal.clone(), Arc::clone(&clock))
+        .with_context(|| format!("opening the journal in {}", dir.display()))?;
+    if !recovery.quarantined.is_empty() || recovery.torn_bytes > 0 {
+        tracing::warn!(torn_bytes = recovery.torn_bytes, quarantined = recovery.quarantined.len(), "recovered; see `millrace journal verify`");
+    }
+    let place = Place { region: settings.region.clone(), account_id: settings.account_id.clone() };
+    let catalog = Arc::new(
+        Catalog::open(&dir.join("catalog.redb"), place, Arc::clone(&clock))
+            .with_context(|| format!("opening the catalog in {}", dir.display()))?,
+    );
+    let functions = functions(&dir, &disk, &catalog, &clock, &entropy)?;
+    let buckets = ObjectBuckets::new(settings.objects.clone().with_server(settings.s3_endpoint.as_deref(), &dir.join("objects"), |name| {
+        std::env::var(name).ok()
+    })?);
+    let streams = Streams::start(Parts {
+        journal: journal.clone(),
+        disk,
+        outbox_dir: dir.join("outbox"),
+        keys_path: keys_path(&dir),
+        catalog: Arc::clone(&catalog),
+        buckets: Arc::new(buckets),
+        functions: Arc::clone(&functions),
+        settings: settings.delivery.clone(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+    })
+    .await?;
+    let admin = Arc::new(ServerAdmin {
+        functions,
+        catalog: Arc::clone(&catalog),
+        journal: journal.clone(),
+        streams: streams.clone(),
+        keys_path: keys_path(&dir),
+    });
+    let (tls, notes) = tls(&settings, &dir)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
+    let (trigger, shutdown) = ShutdownTrigger::new();
+    let front = Tasks::new();
+    let parts = FrontParts { settings: FrontSettings::default(), policy, catalog, streams: streams.clone(), admin, clock, entropy, tls, shutdown };
+    front.spawn("front", Front::serve(vec![listener], parts));
+    Ok(Server { url, notes, streams, journal, shutdown: trigger, front })
+}
+
+fn policy(settings: &Settings) -> Result<Policy> {
+    if settings.dev {
+        return Ok(Policy::Dev);
+    }
+    let mut pairs = Vec::new();
+    if let (Some(id), Some(secret)) = (&settings.access_key_id, &settings.secret_access_key) {
+        pairs.push((id.clone(), secret.expose().to_owned()));
+    }
+    pairs.extend(settings.access_keys.iter().map(|key| (key.id.clone(), key.secret.expose().to_owned())));
+    let tokens = settings.token.iter().map(|token| token.expose().to_owned());
+    Ok(Policy::Keys(AccessKeys::new(pairs, tokens)?))
+}
+
+type Tls = (Option<Arc<rustls::ServerConfig>>, Vec<String>);
+
+fn tls(settings: &Settings, dir: &Path) -> Result<Tls> {
+    match (&settings.tls_cert, &settings.tls_key) {
+        (Some(certificate), Some(key)) => Ok((Some(tls_from_files(certificate, key)?), Vec::new())),
+        (None, None) if settings.tls_dev => {
+            let host_name = std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
+            let dev = tls_dev(&dir.join("tls"), host_name.as_deref())?;
+            Ok((Some(dev.config), dev.lines))
+        }
+        (None, None) => Ok((None, Vec::new())),
+        _ => bail!("tls_cert and tls_key go together: set both or none"),
+    }
+}
+
+fn functions(
+    dir: &Path,
+    disk: &Arc<dyn Disk>,
+    catalog: &Arc<Catalog>,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Arc<Functions>> {
+    let host = Host::new(&HostSettings::default(), Arc::clone(clock), Arc::clone(entropy)).context("starting the function host")?;
+    let key = artifact_key(&dir.join("keys"), &**entropy)?;
+    let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
+    let parts = FunctionParts {
+        dir: dir.join("functions"),
+        disk: Arc::clone(disk),
+        catalog: Arc::clone(catalog),
+        host,
+        compiler,
+        key,
+        clock: Arc::clone(clock),
+    };
+    Ok(Arc::new(Functions::open(parts).context("opening the functions folder")?))
+}
+
+/// The data directory's own key for compiled functions. Losing it costs compilations, nothing else.
+fn artifact_key(dir: &Path, entropy: &dyn Entropy) -> Result<ArtifactKey> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = dir.join("functions.key");
+    std::fs::create_dir_all(dir)?;
+    if let Ok(bytes) = std::fs::read(&path)
+        && let Ok(key) = <[u8; 32]>::try_from(bytes)
+    {
+        return Ok(ArtifactKey::new(&key));
+    }
+    let mut key = [0; 32];
+    entropy.fill(&mut key);
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    Ok(ArtifactKey::new(&key))
+}

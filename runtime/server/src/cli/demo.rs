@@ -1,0 +1,248 @@
+//! `millrace demo`: real records through a real server of its own, and what came out of it.
+
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use base64_simd::STANDARD;
+use bytes::Bytes;
+use clap::Args;
+use http::Method;
+use millrace_types::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use super::fixture::Lines;
+use super::{guest, status};
+use crate::client::{Client, Credentials};
+use crate::signal::Stops;
+
+/// Records of one request (`reference/firehose.md` section 3).
+const BATCH_RECORDS: usize = 500;
+/// Record bytes of one request: below 4 MiB with room for the names.
+const BATCH_BYTES: usize = 4_000_000;
+/// How long the objects may take.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+const STREAMS: [(&str, &str); 2] = [("flights-json", "JSON lines, zstd"), ("flights-parquet", "Parquet, zstd")];
+const ROLE: &str = "arn:aws:iam::000000000000:role/millrace";
+
+/// `millrace demo`.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Send these records instead: NDJSON, plain or compressed (.zst, .gz).
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Leave the server running behind it until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Where the demo's server keeps its data; made anew each time.
+    #[arg(long, value_name = "DIR", default_value = "millrace-data/demo")]
+    data_dir: PathBuf,
+}
+
+/// The demo's server; killed when the demo ends in any way.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may be gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Result<()> {
+        super::client(self.steps())
+    }
+
+    async fn steps(self) -> Result<()> {
+        let clock = SystemClock;
+        let begun = clock.monotonic();
+        // The flights' own function knows flights only; other records pass unchanged.
+        let function = if self.input.is_some() { "identity" } else { "flights" };
+        println!("1. building the example function `{function}` (Rust to WebAssembly)");
+        let (module, way) = guest::build(function)?;
+        let bytes = std::fs::read(&module).with_context(|| format!("reading {}", module.display()))?;
+        println!("   {} KiB, with {way}", bytes.len() / 1024);
+
+        let mut server = self.start()?;
+        println!("2. server at {}, data in {}", server.url, self.data_dir.display());
+        let mut client = Client::connect(&server.url, Credentials::Dev, Arc::new(SystemClock)).await?;
+        client.plain(Method::PUT, &format!("/v1/functions/{function}"), Bytes::from(bytes)).await?;
+        println!("3. function deployed: compiled in a child process, loaded in a sandbox");
+        for (name, what) in STREAMS {
+            create(&mut client, name, function).await?;
+            println!("   delivery stream {name}: {what}");
+        }
+        let sent = self.send(&mut client).await?;
+        println!("5. waiting for the objects");
+        let streams = wait(&mut client, &clock).await?;
+        let wall = clock.monotonic().saturating_sub(begun);
+        self.report(&mut server, sent, &streams, wall)?;
+        if self.keep {
+            println!("\nthe server goes on at {} until Ctrl-C", server.url);
+            Stops::listen()?.next().await;
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Result<Server> {
+        // Only what an earlier demo made is made anew.
+        if self.data_dir.join("catalog.redb").is_file() {
+            std::fs::remove_dir_all(&self.data_dir).with_context(|| format!("removing {}", self.data_dir.display()))?;
+        } else if self.data_dir.exists() && std::fs::read_dir(&self.data_dir)?.next().is_some() {
+            bail!("{} is not empty and not a demo's: name another folder with --data-dir", self.data_dir.display());
+        }
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--set", "log=warn", "--data-dir"])
+            .arg(&self.data_dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("starting the server")?;
+        let stdout = child.stdout.take().context("the server's output")?;
+        let mut server = Server { child, url: String::new() };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        match line.trim().strip_prefix("millrace: listening on ") {
+            Some(url) => url.clone_into(&mut server.url),
+            None => bail!("the server did not start"),
+        }
+        Ok(server)
+    }
+
+    async fn send(&self, client: &mut Client) -> Result<u64> {
+        let mut lines = match &self.input {
+            Some(path) => Lines::of(path)?,
+            None => Lines::flights()?,
+        };
+        let terminal = std::io::stdout().is_terminal();
+        let mut sent = 0;
+        loop {
+            let (mut records, mut bytes) = (Vec::with_capacity(BATCH_RECORDS), 0);
+            while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES - 1_024_000 {
+                let Some(line) = lines.next()? else { break };
+                bytes += line.len();
+                records.push(json!({ "Data": STANDARD.encode_to_string(&line) }));
+            }
+            if records.is_empty() {
+                break;
+            }
+            sent += records.len() as u64;
+            for (name, _) in STREAMS {
+                let body = json!({ "DeliveryStreamName": name, "Records": records });
+                let answer = client.firehose("PutRecordBatch", serde_json::to_vec(&body)?).await?;
+                if answer["FailedPutCount"] != 0 {
+                    bail!("{name} refused records: {answer:.300}");
+                }
+            }
+            if terminal {
+                print!("\r4. sent {sent} records to each stream");
+                std::io::stdout().flush()?;
+            }
+        }
+        let end = if terminal { "\r" } else { "" };
+        println!("{end}4. sent {sent} records to each stream, signed, in batches of {BATCH_RECORDS}");
+        Ok(sent)
+    }
+
+    fn report(&self, server: &mut Server, sent: u64, streams: &[Value], wall: Duration) -> Result<()> {
+        println!("\n{sent} records in, to each of two streams\n{}", status::table(streams));
+        let objects = self.data_dir.join("objects");
+        println!("objects");
+        let mut first_parquet = None;
+        for path in files(&objects)? {
+            let key = path.strip_prefix(&objects).unwrap_or(&path);
+            println!("  {:>10} bytes  {}", std::fs::metadata(&path)?.len(), key.display());
+            if first_parquet.is_none() && path.extension().is_some_and(|e| e == "parquet") {
+                first_parquet = Some(path);
+            }
+        }
+        if let Some(path) = first_parquet {
+            let bytes = Bytes::from(std::fs::read(&path)?);
+            println!("\nfive rows of {}\n{}", path.file_name().unwrap_or_default().to_string_lossy(), millrace_encode::preview(bytes, 5)?);
+        }
+        println!("\nserver CPU {:.2} s, wall {:.2} s with building and starting", cpu_seconds(server.child.id())?, wall.as_secs_f64());
+        println!("\nnext");
+        println!("  millrace demo --keep --input YOUR.ndjson     # your own records; the server stays");
+        println!("  python3 -c \"import duckdb; print(duckdb.sql(\\\"select origin, count(*) from '{}/**/*.parquet' group by 1\\\"))\"", objects.display());
+        println!("  millrace serve --dev                         # then AWS_ENDPOINT_URL=http://127.0.0.1:4573 aws firehose list-delivery-streams");
+        Ok(())
+    }
+}
+
+async fn create(client: &mut Client, name: &str, function: &str) -> Result<()> {
+    let parquet = name.ends_with("parquet");
+    let mut destination = json!({
+        "RoleARN": ROLE,
+        "BucketARN": "arn:aws:s3:::demo",
+        "Prefix": format!("{name}/"),
+        "BufferingHints": { "SizeInMBs": if parquet { 64 } else { 5 }, "IntervalInSeconds": 1 },
+        "CompressionFormat": if parquet { "UNCOMPRESSED" } else { "ZSTD" },
+        "ProcessingConfiguration": { "Enabled": true, "Processors": [
+            { "Type": "Lambda", "Parameters": [
+                { "ParameterName": "LambdaArn", "ParameterValue": format!("arn:aws:lambda:us-east-1:000000000000:function:{function}") },
+            ]},
+            { "Type": "AppendDelimiterToRecord", "Parameters": [{ "ParameterName": "Delimiter", "ParameterValue": "\\n" }]},
+        ]},
+    });
+    if parquet {
+        destination["DataFormatConversionConfiguration"] = json!({
+            "Enabled": true,
+            "InputFormatConfiguration": { "Deserializer": { "OpenXJsonSerDe": {} } },
+            "OutputFormatConfiguration": { "Serializer": { "ParquetSerDe": { "Compression": "ZSTD" } } },
+        });
+    }
+    let body = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": destination });
+    client.firehose("CreateDeliveryStream", serde_json::to_vec(&body)?).await.map(drop)
+}
+
+/// Waits until no record is pending.
+async fn wait(client: &mut Client, clock: &dyn Clock) -> Result<Vec<Value>> {
+    let until = clock.monotonic() + WAIT_MAX;
+    loop {
+        let answer = client.plain(Method::GET, "/v1/status", Bytes::new()).await?;
+        let streams = answer["streams"].as_array().cloned().unwrap_or_default();
+        if streams.iter().all(|s| s["pending"] == 0) {
+            return Ok(streams);
+        }
+        if clock.monotonic() > until {
+            bail!("records are still pending after {} s:\n{}", WAIT_MAX.as_secs(), status::table(&streams));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// All objects below `dir`, sorted; names that begin with a dot are not objects.
+fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_path_buf()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(&dir).with_context(|| format!("reading {}", dir.display()))? {
+            let path = entry?.path();
+            let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+            match path.is_dir() {
+                _ if hidden => {}
+                true => open.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// User and system time of a process and its ended children so far, seconds (proc(5): stat fields
+/// 14 to 17, in ticks of 1/100 s).
+fn cpu_seconds(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("reading the server's CPU time")?;
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: u64 = fields.skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / 100.0)
+}

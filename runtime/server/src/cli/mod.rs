@@ -1,0 +1,100 @@
+//! The command line: one file for each command.
+
+mod demo;
+mod fixture;
+mod functions;
+mod guest;
+mod journal;
+mod keys;
+mod outcome;
+mod schema;
+mod serve;
+mod status;
+mod test;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use millrace_types::SystemClock;
+
+pub(crate) use outcome::describe;
+
+use crate::client::{Client, Credentials};
+
+/// Kinesis-family streams on your own machine: records in, WebAssembly turns, objects out.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Send real flights through a server of its own and show what comes out.
+    Demo(demo::Demo),
+    /// Deploy a WebAssembly module as the next version of a function.
+    Deploy(functions::Deploy),
+    /// List deployed functions.
+    Functions(functions::List),
+    /// Run a deployed function over records, without delivering them.
+    Invoke(functions::Invoke),
+    /// Run a module over records, without a server.
+    Test(test::Test),
+    /// Show what became of the records of each stream.
+    Status(status::Status),
+    /// Tables for format conversion.
+    Schema(schema::Schema),
+    /// The key ring for client-side encryption.
+    Keys(keys::Keys),
+    /// Look into a data directory's journal.
+    Journal(journal::Journal),
+}
+
+/// Where the server of a client command is.
+#[derive(Debug, Args)]
+struct Endpoint {
+    /// URL of the server.
+    #[arg(long, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:4573")]
+    endpoint: String,
+}
+
+impl Endpoint {
+    async fn connect(&self) -> Result<Client> {
+        Client::connect(&self.endpoint, Credentials::from_variables(), Arc::new(SystemClock)).await
+    }
+}
+
+/// Runs what the command line asks for.
+pub(crate) fn run() -> Result<()> {
+    match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
+        Command::Deploy(deploy) => client(deploy.run()),
+        Command::Functions(list) => client(list.run()),
+        Command::Invoke(invoke) => client(invoke.run()),
+        Command::Test(test) => test.run(),
+        Command::Status(status) => client(status.run()),
+        Command::Schema(schema) => client(schema.run()),
+        Command::Keys(keys) => keys.run(),
+        Command::Journal(journal) => journal.run(),
+    }
+}
+
+/// Runs a client command: one thread does.
+fn client(command: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("starting the async runtime")?.block_on(command)
+}
+
+/// Reads a file whole, up to `bytes_max` bytes.
+fn read_file(path: &std::path::Path, bytes_max: u64) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let length = std::fs::metadata(path).with_context(|| format!("reading {shown}"))?.len();
+    anyhow::ensure!(length <= bytes_max, "{shown} has {length} bytes; at most {bytes_max} are taken");
+    std::fs::read(path).with_context(|| format!("reading {shown}"))
+}

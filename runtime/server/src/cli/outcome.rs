@@ -1,0 +1,116 @@
+//! What a function made of some records: as JSON for the admin route, as a table for people.
+
+use comfy_table::{Table, presets::NOTHING};
+use millrace_transform::Ran;
+use millrace_types::Batch;
+use serde_json::{Value, json};
+
+/// Records that are shown one by one; the sums count all.
+const SHOWN_RECORDS_MAX: usize = 50;
+/// Bytes that are shown of a record.
+const SHOWN_BYTES_MAX: usize = 120;
+
+/// The JSON of a run.
+pub(crate) fn describe(batch: &Batch, ran: &Ran) -> Value {
+    let output = &ran.output;
+    let mut rows = Vec::new();
+    let mut dropped = 0;
+    let mut at = 0;
+    for (nth, record) in batch.columns().iter().enumerate() {
+        let first = at;
+        while output.sources.get(at).is_some_and(|source| *source as usize == nth) {
+            at += 1;
+        }
+        let failed = ran.failures.iter().find(|f| f.index as usize == nth);
+        let outcome = match (failed, at - first) {
+            (Some(_), _) => "failed",
+            (None, 0) => "dropped",
+            (None, 1) if output.columns().record(first) == record => "kept",
+            (None, 1) => "changed",
+            (None, _) => "many",
+        };
+        dropped += usize::from(outcome == "dropped");
+        if rows.len() < SHOWN_RECORDS_MAX {
+            rows.push(row(nth, record, outcome, first..at, ran, failed));
+        }
+    }
+    json!({
+        "records": batch.len(),
+        "outputs": output.len(),
+        "dropped": dropped,
+        "failed": ran.failures.len(),
+        "calls": ran.stats.calls,
+        "failedCalls": ran.stats.failed_calls,
+        "durationMicros": u64::try_from(ran.stats.duration.as_micros()).unwrap_or(u64::MAX),
+        "memoryHighWaterBytes": ran.stats.memory_high_water_bytes,
+        "rows": rows,
+    })
+}
+
+fn row(
+    nth: usize,
+    record: &[u8],
+    outcome: &str,
+    outputs: std::ops::Range<usize>,
+    ran: &Ran,
+    failed: Option<&millrace_transform::Failed>,
+) -> Value {
+    let output = &ran.output;
+    let texts: Vec<_> = outputs.clone().map(|o| shorten(output.columns().record(o))).collect();
+    let keys: Vec<_> = outputs
+        .map(|o| {
+            let pairs = output.partition_names.iter().enumerate();
+            pairs.map(|(n, name)| format!("{name}={}", output.partition(o, n))).collect::<Vec<_>>().join(",")
+        })
+        .collect();
+    json!({
+        "record": nth,
+        "input": shorten(record),
+        "outcome": outcome,
+        "outputs": texts,
+        "partitionKeys": keys,
+        "error": failed.map(|f| json!({ "code": f.code, "message": f.message, "attempts": f.attempts })),
+    })
+}
+
+fn shorten(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut short: String = text.chars().take(SHOWN_BYTES_MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// Prints the table of a run.
+pub(super) fn print(run: &Value) {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["record", "outcome", "output or error", "partition keys"]);
+    for row in run["rows"].as_array().into_iter().flatten() {
+        let list = |name: &str| {
+            let texts = row[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+            texts.filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n")
+        };
+        let shown = match row["error"]["code"].as_str() {
+            Some(code) => format!("{code}: {}", row["error"]["message"].as_str().unwrap_or_default()),
+            None => list("outputs"),
+        };
+        table.add_row([row["record"].to_string(), row["outcome"].as_str().unwrap_or_default().to_owned(), shown, list("partitionKeys")]);
+    }
+    println!("{table}");
+    let number = |name: &str| run[name].as_u64().unwrap_or(0);
+    let records = number("records");
+    if records > SHOWN_RECORDS_MAX as u64 {
+        println!("… and {} more", records - SHOWN_RECORDS_MAX as u64);
+    }
+    println!(
+        "{records} records: {} outputs, {} dropped, {} failed; {} calls ({} failed), {:.3} ms, {:.1} MiB of guest memory",
+        number("outputs"),
+        number("dropped"),
+        number("failed"),
+        number("calls"),
+        number("failedCalls"),
+        number("durationMicros") as f64 / 1000.0,
+        number("memoryHighWaterBytes") as f64 / 1_048_576.0,
+    );
+}

@@ -1,0 +1,70 @@
+//! `millrace status`: the sums of each stream, and why one stands still.
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use clap::Args;
+use comfy_table::{Table, presets::NOTHING};
+use http::Method;
+
+use super::Endpoint;
+
+/// `millrace status`.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// One stream only.
+    stream: Option<String>,
+    /// The server's JSON as it is.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    endpoint: Endpoint,
+}
+
+impl Status {
+    pub(super) async fn run(self) -> Result<()> {
+        let path = match &self.stream {
+            Some(stream) => format!("/v1/status/{}", super::functions::escape(stream)),
+            None => "/v1/status".to_owned(),
+        };
+        let answer = self.endpoint.connect().await?.plain(Method::GET, &path, Bytes::new()).await?;
+        if self.json {
+            println!("{answer:#}");
+            return Ok(());
+        }
+        let streams = answer["streams"].as_array().cloned().unwrap_or_default();
+        println!("{}", table(&streams));
+        for stream in &streams {
+            let parked = &stream["parked"];
+            if let (Some(name), Some(code)) = (stream["name"].as_str(), parked["code"].as_str()) {
+                println!("{name} is parked ({} attempts): {code}: {}", parked["attempts"], parked["message"].as_str().unwrap_or_default());
+            }
+        }
+        if streams.iter().any(|s| s["balance"].as_i64() != Some(0)) {
+            bail!("the sum of a stream is not zero: report it, with the output of `millrace journal verify`");
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn table(streams: &[serde_json::Value]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header([
+        "stream", "accepted", "delivered", "dropped", "failed", "quarantined", "pending", "sum", "oldest", "objects",
+    ]);
+    for stream in streams {
+        let number = |name: &str| stream[name].to_string();
+        table.add_row([
+            stream["name"].as_str().unwrap_or_default().to_owned(),
+            number("accepted"),
+            number("delivered"),
+            number("dropped"),
+            number("failed"),
+            number("quarantined"),
+            number("pending"),
+            number("balance"),
+            format!("{:.1} s", stream["oldest_pending_age_s"].as_f64().unwrap_or(0.0)),
+            number("objects"),
+        ]);
+    }
+    table
+}

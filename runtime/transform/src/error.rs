@@ -1,0 +1,78 @@
+//! What can go wrong before a function runs: deploy, compile, load. A failed call is a
+//! [`CallError`](crate::CallError).
+
+use std::io;
+
+/// Why a module cannot become a function.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More bytes than a deploy may have.
+    #[error("the module has {bytes} bytes; at most {max} are taken")]
+    TooLarge {
+        /// Bytes of the module.
+        bytes: usize,
+        /// The limit, bytes.
+        max: usize,
+    },
+    /// Neither a core module nor a component.
+    #[error("not a WebAssembly module or component: {0}")]
+    NotWasm(String),
+    /// Imports that nobody granted, every one of them by name.
+    #[error("the module imports what was not granted: {}", .0.join(", "))]
+    Imports(Vec<String>),
+    /// The function of the world is missing, or is another one.
+    #[error("the module does not export `transform` of millrace:transform@0.1.0: {0}")]
+    NoTransform(String),
+    /// The compiler refused the module.
+    #[error("the module does not compile: {0}")]
+    Compile(String),
+    /// The compiling process used more memory or CPU time than it may.
+    #[error("compiling was stopped: {0}")]
+    CompileStopped(String),
+    /// The authentication code does not fit: not our file, another key, or damage.
+    #[error("the compiled function was not written by this server or is damaged; deploy it again")]
+    Artifact,
+    /// Our file, but of another engine version, settings or processor: compile the stored component.
+    #[error("the compiled function was made by another engine; it must be compiled again")]
+    Recompile,
+    /// The function does not start: its initialisation traps or needs more than it may have.
+    #[error("the function does not start: {0}")]
+    Start(String),
+    /// The engine refuses its settings, or the machine does not have what they ask for.
+    #[error("the WebAssembly engine does not start: {0}")]
+    Engine(String),
+    /// Input or output failed.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+}
+
+/// Turns an IO error into [`Error::Io`].
+pub(crate) fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Io { what, source }
+}
+
+/// `text` cut to at most `bytes_max` bytes at a character's border.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("grün", 3), "gr");
+        assert_eq!(cut("grün", 4), "grü");
+        assert_eq!(cut("", 4), "");
+    }
+}

@@ -1,0 +1,229 @@
+//! A pool of instances with one engine, one ticker and one linker; and modules that are loaded into it.
+//! Tenants never share a pool, so the server makes one host for each.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_types::{Clock, Entropy};
+use parking_lot::{Condvar, Mutex};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::{Engine, EngineWeak};
+
+use crate::error::io_error;
+use crate::function::Instance;
+use crate::guest::{self, Guest, NoLog, Shared};
+use crate::{ArtifactKey, Error, HostSettings, Limits, abi, artifact, engine};
+
+/// Bytes of a compiled function's file, at most: JavaScript's and Python's have about 40 MB.
+const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
+
+/// Runs the functions of one tenant.
+pub struct Host {
+    engine: Engine,
+    linker: Linker<Guest>,
+    ticker: Arc<Ticker>,
+    tick: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) calls: Gate,
+    pub(crate) warm: Gate,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// Reserves the pool and starts the ticker thread, which ends with the host.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the machine does not give the address space, [`Error::Io`] when it
+    /// gives no thread.
+    pub fn new(settings: &HostSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Arc<Self>, Error> {
+        let engine = engine::running(settings)?;
+        let mut linker = Linker::new(&engine);
+        guest::link(&mut linker).map_err(|error| Error::Engine(format!("{error:#}")))?;
+        let tick = settings.epoch_tick.max(Duration::from_millis(1));
+        let ticker = Arc::new(Ticker::default());
+        let (beat, weak) = (Arc::clone(&ticker), engine.weak());
+        millrace_tasks::thread("function-epoch", move || beat.run(&weak, tick))
+            .map_err(io_error("starting the thread that keeps functions to their deadlines"))?;
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            ticker,
+            tick,
+            clock,
+            entropy,
+            calls: Gate::new(settings.calls_max.max(1)),
+            warm: Gate::new(settings.warm_max),
+        }))
+    }
+
+    /// Loads a compiled function that [`seal`](crate::seal) wrote under `key`, and starts it once to
+    /// see that it can be started and exports `transform`. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] when the file is not ours or is damaged, [`Error::Recompile`] when another
+    /// engine made it, [`Error::NoTransform`], [`Error::Start`], [`Error::Io`].
+    pub fn load(self: &Arc<Self>, artifact: &Path, key: &ArtifactKey) -> Result<Arc<Module>, Error> {
+        use std::io::Read as _;
+        let mut file = Vec::new();
+        let open = std::fs::File::open(artifact).map_err(io_error("opening a compiled function"))?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "taken up to ARTIFACT_BYTES_MAX; a longer file is cut and refused"
+        )]
+        open.take(ARTIFACT_BYTES_MAX).read_to_end(&mut file).map_err(io_error("reading a compiled function"))?;
+        self.load_bytes(&file, key)
+    }
+
+    /// As [`Self::load`], of a file's bytes.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_bytes(self: &Arc<Self>, file: &[u8], key: &ArtifactKey) -> Result<Arc<Module>, Error> {
+        let code = artifact::open(file, key, &self.engine)?;
+        // SAFETY: `deserialize` runs whatever machine code it is given, so `code` must be what
+        // `Engine::precompile_component` made. `artifact::open` has just verified, over these very
+        // bytes in memory (not over a file that could change between check and use), an HMAC whose
+        // key only this server holds and under which it only ever seals the output of that function;
+        // and that it was made for an engine with the same compatibility hash as ours.
+        #[expect(unsafe_code, reason = "proved above")]
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        // Ours, and for this engine: what is left is that it does not fit the pool.
+        self.prepare(&component.map_err(|error| Error::Start(format!("{error:#}")))?)
+    }
+
+    /// Compiles in this process and loads. For code that is trusted not to be a compile bomb: the
+    /// user's own file on the user's own machine, and tests.
+    ///
+    /// # Errors
+    /// As [`crate::compile`] and [`Self::load`].
+    pub fn load_component(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Module>, Error> {
+        let component =
+            Component::from_binary(&self.engine, component).map_err(|error| Error::Compile(format!("{error:#}")))?;
+        self.prepare(&component)
+    }
+
+    fn prepare(self: &Arc<Self>, component: &Component) -> Result<Arc<Module>, Error> {
+        let export = component
+            .get_export_index(None, abi::TRANSFORM)
+            .ok_or_else(|| Error::NoTransform("no such export".to_owned()))?;
+        let pre = self.linker.instantiate_pre(component).map_err(|error| Error::Start(format!("{error:#}")))?;
+        let module = Arc::new(Module { host: Arc::clone(self), pre, export });
+        let limits = Limits { memory_bytes: usize::MAX, ..Limits::default() };
+        let probe = Shared {
+            settings: std::collections::BTreeMap::new(),
+            log: Arc::new(NoLog),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            limits,
+        };
+        let _turn = self.calls.enter();
+        let deadline = probe.limits.deadline;
+        let mut instance = Instance::start(&module, &Arc::new(probe), deadline)
+            .map_err(|failed| Error::Start(failed.error.to_string()))?;
+        instance.check_type().map_err(|error| Error::NoTransform(format!("{error:#}")))?;
+        Ok(module)
+    }
+
+    /// The epochs after which a call of `deadline` is ended: never before it, at most two ticks later.
+    pub(crate) fn epochs(&self, deadline: Duration) -> u64 {
+        let ticks = deadline.as_nanos().div_ceil(self.tick.as_nanos());
+        u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.ticker.stop();
+    }
+}
+
+/// A compiled function in a host's engine. The same for all streams that use the version.
+pub struct Module {
+    pub(crate) host: Arc<Host>,
+    pub(crate) pre: InstancePre<Guest>,
+    pub(crate) export: ComponentExportIndex,
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").finish_non_exhaustive()
+    }
+}
+
+/// Moves the epoch until it is told to stop.
+#[derive(Default)]
+struct Ticker {
+    stopped: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Ticker {
+    fn run(&self, engine: &EngineWeak, tick: Duration) {
+        let mut stopped = self.stopped.lock();
+        while !*stopped {
+            let timed_out = self.told.wait_for(&mut stopped, tick).timed_out();
+            match engine.upgrade() {
+                Some(engine) if timed_out => engine.increment_epoch(),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn stop(&self) {
+        *self.stopped.lock() = true;
+        self.told.notify_all();
+    }
+}
+
+/// Counts places that are free; a place is given back when its guard goes.
+pub(crate) struct Gate {
+    free: Mutex<u32>,
+    freed: Condvar,
+}
+
+/// A place in a [`Gate`] of a host.
+pub(crate) struct Turn<'a>(&'a Gate);
+
+impl Gate {
+    fn new(places: u32) -> Self {
+        Self { free: Mutex::new(places), freed: Condvar::new() }
+    }
+
+    /// Takes a place; waits until there is one.
+    pub(crate) fn enter(&self) -> Turn<'_> {
+        let mut free = self.free.lock();
+        while *free == 0 {
+            self.freed.wait(&mut free);
+        }
+        *free -= 1;
+        Turn(self)
+    }
+
+    /// Takes a place if there is one; [`Self::give_back`] returns it.
+    pub(crate) fn try_take(&self) -> bool {
+        let mut free = self.free.lock();
+        let taken = *free > 0;
+        *free -= u32::from(taken);
+        taken
+    }
+
+    /// Returns a place.
+    pub(crate) fn give_back(&self) {
+        *self.free.lock() += 1;
+        self.freed.notify_one();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.give_back();
+    }
+}

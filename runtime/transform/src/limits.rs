@@ -1,0 +1,86 @@
+//! Every bound on a function, with its unit.
+
+use std::time::Duration;
+
+use millrace_types::{KIB, MIB};
+
+/// How many functions run at once in one [`Host`](crate::Host), and how finely time is cut.
+#[derive(Debug, Clone)]
+pub struct HostSettings {
+    /// Calls that run at the same moment; a further call waits for one to end. As many as the worker
+    /// threads that call functions need: each costs two reservations of 4 GiB address space (not
+    /// memory) in the pool.
+    pub calls_max: u32,
+    /// Instances that are kept between batches for functions with
+    /// [`Limits::warm_batches_max`] above zero; costs address space as a call does.
+    pub warm_max: u32,
+    /// The grain of deadlines: how often the one ticker thread moves the epoch.
+    pub epoch_tick: Duration,
+    /// Bytes of a linear memory that stay with its slot between two instances, cleared by copying
+    /// over the dirty pages only. More saves page faults, less saves resident memory
+    /// (at most `(calls_max + warm_max) * 2` times this).
+    pub keep_resident_bytes: usize,
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        Self { calls_max: 16, warm_max: 16, epoch_tick: Duration::from_millis(10), keep_resident_bytes: 2 * MIB }
+    }
+}
+
+/// What one function may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Linear memory of one instance, bytes.
+    pub memory_bytes: usize,
+    /// Time for one batch.
+    pub deadline: Duration,
+    /// Bytes that one batch's output may have, all columns together.
+    pub output_bytes_max: usize,
+    /// How many times larger than its input a batch's output may be; an output of up to
+    /// [`Limits::OUTPUT_BYTES_FREE`] is never too large by this.
+    pub output_ratio_max: usize,
+    /// Bytes of log lines that are kept of one batch.
+    pub log_bytes_max: usize,
+    /// Batches that one instance serves before it is replaced; 0 gives every batch a fresh one, so
+    /// that nothing is carried over.
+    pub warm_batches_max: u32,
+}
+
+impl Limits {
+    /// Output bytes that the ratio never forbids.
+    pub const OUTPUT_BYTES_FREE: usize = MIB;
+
+    /// Bytes that the output for `input_bytes` of input may have.
+    #[must_use]
+    pub fn output_bytes(&self, input_bytes: usize) -> usize {
+        let by_ratio = input_bytes.saturating_mul(self.output_ratio_max).max(Self::OUTPUT_BYTES_FREE);
+        by_ratio.min(self.output_bytes_max)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 * MIB,
+            deadline: Duration::from_secs(5),
+            output_bytes_max: 32 * MIB,
+            output_ratio_max: 64,
+            log_bytes_max: 64 * KIB,
+            warm_batches_max: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_bounded_by_ratio_and_by_size() {
+        let limits = Limits::default();
+        assert_eq!(limits.output_bytes(10), Limits::OUTPUT_BYTES_FREE);
+        assert_eq!(limits.output_bytes(100 * KIB), 6400 * KIB);
+        assert_eq!(limits.output_bytes(16 * MIB), 32 * MIB);
+    }
+}

@@ -1,0 +1,89 @@
+//! The compiling child, as the server runs it: this executable is its own child, so it has no
+//! harness but a list of steps.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use millrace_transform::{CompileLimits, Compiler, Error, compile_child};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["compile-function"] {
+        assert!(std::env::vars_os().all(|(name, _)| name == "RAYON_NUM_THREADS"), "the environment is empty");
+        return compile_child();
+    }
+    // `cargo test NAME` runs every test binary: this one is small enough to ignore the filter.
+    let steps: [(&str, fn()); 5] = [
+        ("a good module is built", builds),
+        ("refusals keep their names", refuses),
+        ("memory ends the child", memory),
+        ("CPU time and the deadline end the child", time),
+        ("an executable that does not compile is an error", wrong_executable),
+    ];
+    for (name, step) in steps {
+        step();
+        println!("test {name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
+
+fn compiler(limits: CompileLimits) -> Compiler {
+    Compiler { exe: std::env::current_exe().unwrap(), limits }
+}
+
+fn guest() -> Vec<u8> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-examples/wat");
+    let read = |name: &str| std::fs::read_to_string(format!("{dir}/{name}.wat")).unwrap();
+    wat::parse_str(read("component").replace(";; BODY", &read("identity"))).unwrap()
+}
+
+fn builds() {
+    let compiler = compiler(CompileLimits::default());
+    let built = compiler.build(&guest()).unwrap();
+    assert_eq!(built.component, guest());
+    assert_eq!(built.imports.len(), 4);
+    assert_eq!(compiler.compile(&built.component).unwrap().len(), built.code.len());
+}
+
+fn refuses() {
+    let compiler = compiler(CompileLimits::default());
+    let module = wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap();
+    assert!(matches!(compiler.build(&module), Err(Error::Imports(names)) if names == ["wasi:sockets/tcp@0.2.0"]));
+    assert!(matches!(compiler.build(b"junk"), Err(Error::NotWasm(_))));
+    assert!(matches!(compiler.compile(b"junk"), Err(Error::Compile(_))));
+    let mut small = compiler;
+    small.limits.deploy.module_bytes_max = 3;
+    assert!(matches!(small.build(b"junk"), Err(Error::TooLarge { bytes: 4, max: 3 })));
+}
+
+/// A module that takes long and much to compile: one function of a million instructions.
+fn bomb() -> Vec<u8> {
+    let body = "(local.set 0 (i32.add (i32.mul (local.get 0) (local.get 1)) (i32.const 7)))\
+                (local.set 1 (i32.xor (local.get 1) (local.get 0)))"
+        .repeat(120_000);
+    let text = format!("(component (core module (func (export \"f\") (param i32 i32) {body})))");
+    wat::parse_str(text).unwrap()
+}
+
+fn memory() {
+    let compiler = compiler(CompileLimits { address_space_bytes: 150 << 20, ..CompileLimits::default() });
+    let stopped = compiler.compile(&bomb()).unwrap_err();
+    assert!(matches!(&stopped, Error::CompileStopped(text) if text.contains("150 MiB")), "{stopped:?}");
+}
+
+fn time() {
+    let one = CompileLimits { cpu_seconds: 1, ..CompileLimits::default() };
+    let stopped = compiler(one).compile(&bomb()).unwrap_err();
+    assert!(matches!(&stopped, Error::CompileStopped(text) if text.contains("1 s of CPU time")), "{stopped:?}");
+    let short = CompileLimits { deadline: Duration::from_millis(50), ..CompileLimits::default() };
+    let stopped = compiler(short).compile(&bomb()).unwrap_err();
+    assert!(matches!(&stopped, Error::CompileStopped(text) if text.contains("longer than")), "{stopped:?}");
+}
+
+fn wrong_executable() {
+    let other = Compiler { exe: "/bin/true".into(), limits: CompileLimits::default() };
+    assert!(matches!(other.build(&guest()), Err(Error::CompileStopped(_))));
+    let none = Compiler { exe: "/no/such/file".into(), limits: CompileLimits::default() };
+    assert!(matches!(none.build(&guest()), Err(Error::Io { .. })));
+}

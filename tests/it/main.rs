@@ -1,0 +1,11 @@
+//! The one integration binary: each test starts the real server on a free port, with a data
+//! directory of its own.
+
+mod exactly_once;
+mod functions;
+mod limits;
+mod parked;
+mod sdk;
+mod start_stop;
+mod vector_losses;
+mod world;

@@ -1,0 +1,114 @@
+//! Acknowledgement alone: how many records a CPU second, and the latency of a put at half load beside
+//! that of an fdatasync.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use millrace_tests::{Destination, Firehose, Keys, Server, process, wait};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+
+use crate::rows::{Conditions, fresh_bucket, serve};
+use crate::send::{Api, CONNECTIONS, Connection, is_taken, send_all};
+use crate::workload::Workload;
+
+const STREAM: &str = "ack";
+/// Nothing is delivered while the acknowledgement is measured: windows stay open.
+const WINDOW: (u32, u32) = (128, 900);
+/// How long each latency is measured, seconds.
+const SECONDS: f64 = 10.0;
+
+/// What the acknowledgement costs.
+#[derive(Debug)]
+pub(crate) struct Ack {
+    pub(crate) records_per_cpu_s: f64,
+    pub(crate) records_per_s: f64,
+    /// Put latency at half of that load: median and p99, milliseconds.
+    pub(crate) put_ms: (f64, f64),
+    /// One fdatasync after an append of the same bytes at the same pace: median and p99, milliseconds.
+    pub(crate) sync_ms: (f64, f64),
+}
+
+/// Measures `PutRecordBatch` of 500 records.
+pub(crate) async fn measure(workload: &Workload, conditions: &Conditions) -> anyhow::Result<Ack> {
+    let dir = tempfile::Builder::new().prefix("load-ack-").tempdir()?;
+    let bucket = fresh_bucket("ack");
+    let (server, _) = serve(conditions, dir.path(), &bucket).await?;
+    let destination =
+        Destination { window: WINDOW, compression: "UNCOMPRESSED".to_owned(), ..Destination::gzip(&bucket) };
+    Firehose::new(server.base(), &Keys::any()).create(STREAM, &destination).await?;
+    let bodies = workload.firehose(STREAM);
+    let (cpu_before, from) = (process::cpu_s(server.pid())?, wait::now_s());
+    let sent = send_all(Api::Firehose, server.base(), &[STREAM.to_owned()], &bodies, conditions.bytes).await?;
+    let (cpu_s, wall_s) = (process::cpu_s(server.pid())? - cpu_before, wait::now_s() - from);
+    let requests_per_s = sent.requests as f64 / wall_s / 2.0;
+    let body_bytes = usize::try_from(sent.source_bytes / sent.requests.max(1))?;
+    let put = paced_puts(&server, &bodies.0, requests_per_s).await?;
+    drop(server);
+    let sync = paced_syncs(dir.path(), body_bytes, requests_per_s).await?;
+    let of = |h: &Histogram<u64>| (h.value_at_quantile(0.5) as f64 / 1e3, h.value_at_quantile(0.99) as f64 / 1e3);
+    Ok(Ack {
+        records_per_cpu_s: sent.records as f64 / cpu_s.max(0.01),
+        records_per_s: sent.records as f64 / wall_s,
+        put_ms: of(&put),
+        sync_ms: of(&sync),
+    })
+}
+
+/// Open loop: a put is due at fixed times, and its latency counts from when it was due.
+async fn paced_puts(server: &Server, bodies: &[crate::workload::Body], per_s: f64) -> anyhow::Result<Histogram<u64>> {
+    let histogram = Arc::new(Mutex::new(Histogram::<u64>::new(3)?));
+    let mut connections = JoinSet::new();
+    let start = wait::now_s() + 0.1;
+    for number in 0..CONNECTIONS {
+        let (histogram, connection) = (histogram.clone(), Connection::new(Api::Firehose, server.base()));
+        let bodies: Vec<_> = bodies.iter().map(|body| body.bytes.clone()).collect();
+        connections.spawn(async move {
+            let mut turn = number;
+            loop {
+                let due = start + turn as f64 / per_s;
+                if due - start > SECONDS {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(Duration::from_secs_f64((due - wait::now_s()).max(0.0))).await;
+                let answer = connection.post(STREAM, bodies[turn % bodies.len()].clone()).await?;
+                anyhow::ensure!(is_taken(&answer), "{}: {}", answer.status, answer.text());
+                histogram.lock().record(micros(wait::now_s() - due))?;
+                turn += CONNECTIONS;
+            }
+        });
+    }
+    while let Some(ended) = connections.join_next().await {
+        ended??;
+    }
+    let histogram = histogram.lock().clone();
+    Ok(histogram)
+}
+
+/// The same pace on a bare file.
+async fn paced_syncs(dir: &Path, bytes: usize, per_s: f64) -> anyhow::Result<Histogram<u64>> {
+    let mut file = File::create(dir.join("floor"))?;
+    let chunk = vec![b'x'; bytes];
+    let mut histogram = Histogram::<u64>::new(3)?;
+    let start = wait::now_s();
+    let mut turn = 0u32;
+    while wait::now_s() - start < SECONDS {
+        let due = start + f64::from(turn) / per_s;
+        tokio::time::sleep(Duration::from_secs_f64((due - wait::now_s()).max(0.0))).await;
+        file.write_all(&chunk)?;
+        let from = wait::now_s();
+        file.sync_data()?;
+        histogram.record(micros(wait::now_s() - from))?;
+        turn += 1;
+    }
+    Ok(histogram)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "latencies are small and not negative")]
+fn micros(seconds: f64) -> u64 {
+    (seconds.max(0.0) * 1e6) as u64
+}

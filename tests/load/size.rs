@@ -1,0 +1,81 @@
+//! Memory and start: a start with a backlog, memory at rest with many streams, and the cost of many
+//! streams at the same total load.
+
+use std::time::Duration;
+
+use millrace_tests::proxy::Faults;
+use millrace_tests::{Destination, Firehose, Keys, Proxy, Server, ServerOptions, process, wait, wait_drained};
+
+use crate::rows::{Conditions, fresh_bucket, serve};
+use crate::send::{Api, send_all};
+use crate::workload::Workload;
+
+/// Streams among which a backlog is shared: each stays below the disk share of one.
+const BACKLOG_STREAMS: usize = 10;
+const SETTLE: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// A start with a backlog.
+#[derive(Debug)]
+pub(crate) struct Backlog {
+    pub(crate) backlog_bytes: u64,
+    pub(crate) ready_s: f64,
+    pub(crate) rss_ready_bytes: u64,
+    /// After some seconds of delivery to a store that does not answer.
+    pub(crate) rss_later_bytes: u64,
+}
+
+/// Fills a data directory while the store is gone, kills the server and starts it again.
+pub(crate) async fn backlog(workload: &Workload, bytes: u64) -> anyhow::Result<Backlog> {
+    let dir = tempfile::Builder::new().prefix("load-backlog-").tempdir()?;
+    let proxy = Proxy::start("http://127.0.0.1:9", 1).await?;
+    proxy.set(Faults { always: Some(503), ..Faults::default() });
+    let options = ServerOptions::dev(&dir.path().join("data")).s3(proxy.endpoint(), &Keys::any());
+    let mut server = Server::start(options).await?;
+    let streams = create(&server, BACKLOG_STREAMS, "backlog").await?;
+    send_all(Api::Http, server.base(), &streams, &workload.lines(), bytes).await?;
+    let backlog_bytes = process::dir_bytes(server.data_dir());
+    server.kill()?;
+    server.restart().await?;
+    let (rss_ready_bytes, _) = process::rss_bytes(server.pid())?;
+    tokio::time::sleep(SETTLE).await;
+    let (rss_later_bytes, _) = process::rss_bytes(server.pid())?;
+    Ok(Backlog { backlog_bytes, ready_s: server.ready_s(), rss_ready_bytes, rss_later_bytes })
+}
+
+/// Resident bytes of a server that has `count` streams and nothing to do; and its seconds to ready.
+pub(crate) async fn idle(conditions: &Conditions, count: usize) -> anyhow::Result<(u64, f64)> {
+    let dir = tempfile::Builder::new().prefix("load-idle-").tempdir()?;
+    let (mut server, _) = serve(conditions, dir.path(), &fresh_bucket("idle")).await?;
+    create(&server, count, "idle").await?;
+    server.stop().await?;
+    server.restart().await?;
+    tokio::time::sleep(SETTLE).await;
+    Ok((process::rss_bytes(server.pid())?.0, server.ready_s()))
+}
+
+/// CPU seconds of the server for the same load over `count` streams.
+pub(crate) async fn spread(workload: &Workload, conditions: &Conditions, count: usize) -> anyhow::Result<f64> {
+    let dir = tempfile::Builder::new().prefix("load-spread-").tempdir()?;
+    let bucket = fresh_bucket("spread");
+    let (server, _) = serve(conditions, dir.path(), &bucket).await?;
+    let streams = create(&server, count, &bucket).await?;
+    let before = process::cpu_s(server.pid())?;
+    let from = wait::now_s();
+    send_all(Api::Http, server.base(), &streams, &workload.lines(), conditions.bytes).await?;
+    wait_drained(&server, DRAIN_TIMEOUT).await?;
+    eprintln!("{count} streams: {:.1} s wall", wait::now_s() - from);
+    Ok(process::cpu_s(server.pid())? - before)
+}
+
+async fn create(server: &Server, count: usize, bucket: &str) -> anyhow::Result<Vec<String>> {
+    let firehose = Firehose::new(server.base(), &Keys::any());
+    let destination = Destination { window: (15, 2), ..Destination::gzip(bucket) };
+    let mut names = Vec::with_capacity(count);
+    for number in 0..count {
+        let name = format!("stream-{number:04}");
+        firehose.create(&name, &destination).await?;
+        names.push(name);
+    }
+    Ok(names)
+}

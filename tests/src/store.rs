@@ -1,0 +1,146 @@
+//! Real S3 servers as processes that a test may kill: MinIO and SeaweedFS.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::{Keys, S3, wait};
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Ports that `weed server` listens on.
+const WEED_PORTS: [&str; 9] = [
+    "s3.port",
+    "s3.port.grpc",
+    "master.port",
+    "master.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "s3.port.iceberg",
+];
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `minio`.
+    Minio,
+    /// `weed`.
+    SeaweedFs,
+}
+
+/// A running S3 server; killed when dropped.
+#[derive(Debug)]
+pub struct Store {
+    child: Child,
+    kind: Kind,
+    program: PathBuf,
+    folder: PathBuf,
+    ports: Vec<u16>,
+    keys: Keys,
+}
+
+impl Store {
+    /// Starts `program` with its data in `folder`.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub async fn start(kind: Kind, program: &Path, folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder.join("data"))?;
+        let keys = Keys::new("millrace", "millrace-tests-secret");
+        let ports = free_ports(WEED_PORTS.len())?;
+        let child = launch(kind, program, folder, &ports, &keys)?;
+        let store = Self { child, kind, program: program.to_owned(), folder: folder.to_owned(), ports, keys };
+        store.wait_ready().await?;
+        Ok(store)
+    }
+
+    /// Its S3 address.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports[0])
+    }
+
+    /// Its access key.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// A client of it.
+    #[must_use]
+    pub fn client(&self) -> S3 {
+        S3::new(&self.endpoint(), &self.keys)
+    }
+
+    /// Ends it at once.
+    ///
+    /// # Errors
+    /// When it was gone already.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again on its data and ports, after [`Store::kill`].
+    ///
+    /// # Errors
+    /// As [`Store::start`].
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.child = launch(self.kind, &self.program, &self.folder, &self.ports, &self.keys)?;
+        self.wait_ready().await
+    }
+
+    async fn wait_ready(&self) -> anyhow::Result<()> {
+        let client = self.client();
+        wait::until("the S3 server", START_TIMEOUT, || async { Ok(client.answers().await.then_some(())) }).await
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Gone already is what is wanted.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn launch(kind: Kind, program: &Path, folder: &Path, ports: &[u16], keys: &Keys) -> anyhow::Result<Child> {
+    let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
+    let data = folder.join("data");
+    let mut command = Command::new(program);
+    match kind {
+        Kind::Minio => {
+            command.arg("server").arg(&data).arg("--quiet");
+            command.args(["--address", &format!("127.0.0.1:{}", ports[0])]);
+            command.args(["--console-address", &format!("127.0.0.1:{}", ports[1])]);
+            command.env("MINIO_ROOT_USER", &keys.id).env("MINIO_ROOT_PASSWORD", &keys.secret);
+            command.env("MINIO_UPDATE", "off").env("MINIO_BROWSER", "off");
+        }
+        Kind::SeaweedFs => {
+            let identities = folder.join("identities.json");
+            let identity = serde_json::json!({ "identities": [{
+                "name": keys.id,
+                "credentials": [{ "accessKey": keys.id, "secretKey": keys.secret }],
+                "actions": ["Admin"],
+            }]});
+            std::fs::write(&identities, identity.to_string())?;
+            command.args(["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]);
+            command.arg(format!("-dir={}", data.display())).arg(format!("-s3.config={}", identities.display()));
+            command.args(["-volume.max=64", "-master.volumeSizeLimitMB=512", "-master.telemetry=false"]);
+            command.args(WEED_PORTS.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
+        }
+    }
+    command.env("HOME", folder).current_dir(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.spawn().with_context(|| format!("{} does not start", program.display()))
+}
+
+fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let listeners = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::record;
 use crate::truth::{Claim, Said};
+use crate::witness::Witness;
 
 /// Examples of each fault that a report shows.
 const EXAMPLES_MAX: usize = 5;
@@ -43,6 +44,8 @@ pub(crate) struct Verdict {
     pub(crate) reordered: u64,
     /// In an error object, where none belongs.
     pub(crate) errored: u64,
+    /// Objects that were there at a fault and were others, or gone, at the end.
+    pub(crate) changed: u64,
     /// Streams whose own count of delivered records is not what lies in the bucket.
     pub(crate) miscounted: u64,
     /// Some of the ids and objects behind the numbers.
@@ -91,6 +94,7 @@ pub(crate) async fn judge(
     claims: &[Claim],
     expected: &Expected<'_>,
     delivered: &[Option<u64>],
+    witness: &mut Witness,
 ) -> anyhow::Result<Verdict> {
     let claimed = claims.last().map_or(0, |claim| claim.first + u64::from(claim.count));
     let mut verdict = Verdict { claimed, ..Verdict::default() };
@@ -99,6 +103,10 @@ pub(crate) async fn judge(
     for key in bucket.list("").await? {
         let body = bucket.get(&key).await.with_context(|| format!("read {key}"))?;
         verdict.objects += 1;
+        if !witness.is_same(&key, &body) {
+            verdict.changed += 1;
+            verdict.example("changed", || key.clone());
+        }
         let records = match decode::records(&key, &body) {
             Ok(records) => records,
             Err(error) => {
@@ -113,6 +121,10 @@ pub(crate) async fn judge(
             continue;
         }
         judge_object(&mut verdict, &key, &records, claims, expected, &mut found, &mut present);
+    }
+    for key in witness.gone() {
+        verdict.changed += 1;
+        verdict.example("changed", || format!("{key} is gone"));
     }
     judge_claims(&mut verdict, claims, &found);
     for (stream, (present, own)) in present.iter().zip(delivered).enumerate() {
@@ -238,7 +250,7 @@ mod tests {
         let error_prefixes = ["errors-a/".to_owned()];
         let expected =
             Expected { prefixes: &prefixes, error_prefixes: &error_prefixes, partitioned: false, seed: SEED };
-        judge(&Bucket::Folder(root), &truth.claims(), &expected, &[None, None]).await.unwrap()
+        judge(&Bucket::Folder(root), &truth.claims(), &expected, &[None, None], &mut Witness::default()).await.unwrap()
     }
 
     fn lines(ids: impl IntoIterator<Item = u64>) -> Vec<u8> {

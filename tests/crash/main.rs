@@ -6,6 +6,7 @@ mod plan;
 mod producer;
 mod record;
 mod truth;
+mod witness;
 mod world;
 
 use std::path::Path;
@@ -108,7 +109,7 @@ async fn run_in(plan: &Plan, dir: &Path, seed: u64) -> anyhow::Result<Report> {
     let (prefixes, error_prefixes) = World::prefixes();
     let expected =
         Expected { prefixes: &prefixes, error_prefixes: &error_prefixes, partitioned: plan.partitioned, seed };
-    let verdict = judge(&world.bucket, &load.truth.claims(), &expected, &delivered).await?;
+    let verdict = judge(&world.bucket, &load.truth.claims(), &expected, &delivered, &mut world.witness).await?;
     let mut recoveries = cycled.recoveries_s;
     recoveries.sort_by(f64::total_cmp);
     Ok(Report {

@@ -10,6 +10,7 @@ use millrace_tests::{Bucket, Destination, Firehose, Keys, Plain, Proxy, S3, Serv
 use millrace_types::{Entropy as _, SeededEntropy};
 
 use crate::plan::{Fault, Format, Plan, StoreKind};
+use crate::witness::Witness;
 
 /// Streams of a run.
 pub(crate) const STREAMS: [&str; 2] = ["stream-a", "stream-b"];
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) server: Server,
     /// Where to read what was delivered.
     pub(crate) bucket: Bucket,
+    /// What lay there at each kill.
+    pub(crate) witness: Witness,
     proxy: Option<Proxy>,
     store: Option<Store>,
     entropy: SeededEntropy,
@@ -56,7 +59,14 @@ impl World {
         if remote.is_none() {
             bucket = Bucket::Folder(server.bucket_dir(&bucket_name));
         }
-        let world = Self { server, bucket, proxy, store, entropy: SeededEntropy::new(seed ^ 0xfa) };
+        let world = Self {
+            server,
+            bucket,
+            witness: Witness::default(),
+            proxy,
+            store,
+            entropy: SeededEntropy::new(seed ^ 0xfa),
+        };
         world.create(plan, &bucket_name).await?;
         Ok(world)
     }
@@ -123,7 +133,7 @@ impl World {
             let there: Vec<Fault> = of.iter().copied().filter(|fault| plan.has(*fault)).collect();
             (!there.is_empty()).then(|| there[(entropy.next_u64() % there.len() as u64) as usize])
         };
-        let from = wait::now_s();
+        let mut from = wait::now_s();
         if plan.has(Fault::S3Kill)
             && let Some(store) = &mut self.store
         {
@@ -132,6 +142,10 @@ impl World {
         match pick(&self.entropy, &[Fault::Kill, Fault::Term, Fault::Freeze]) {
             Some(Fault::Kill) => {
                 self.server.kill()?;
+                if !plan.has(Fault::S3Kill) {
+                    self.witness.look(&self.bucket).await?;
+                }
+                from = wait::now_s();
                 self.server.restart().await?;
             }
             Some(Fault::Term) => {

@@ -20,12 +20,8 @@ const WORDS: [&str; 16] = [
     "cart", "items", "users", "orders", "search", "static", "images", "v2", "list", "detail", "review", "account",
     "login", "pay", "track", "help",
 ];
-const AGENTS: [&str; 4] = [
-    "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/143",
-    "Mozilla/5.0 (Macintosh) AppleWebKit/605 Safari/605.1",
-    "curl/8.14.1",
-    "okhttp/4.12.0",
-];
+const AGENTS: [&str; 4] =
+    ["Mozilla/5.0 (X11; Linux) Firefox/143", "Mozilla/5.0 (Macintosh) Safari/605", "curl/8.14.1", "okhttp/4.12.0"];
 const STATUSES: [u16; 6] = [200, 200, 200, 304, 404, 500];
 
 /// Records in request-sized groups, in memory.

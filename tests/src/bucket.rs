@@ -75,18 +75,10 @@ fn walk(root: &Path, dir: &Path, keys: &mut Vec<String>) -> anyhow::Result<()> {
         if path.is_dir() {
             walk(root, &path, keys)?;
         } else {
-            let key = path.strip_prefix(root)?.to_str().context("key is not text")?;
-            if !is_staged(key) {
-                keys.push(key.to_owned());
-            }
+            keys.push(path.strip_prefix(root)?.to_str().context("key is not text")?.to_owned());
         }
     }
     Ok(())
-}
-
-/// A file that a local store has not yet renamed to its key: it ends in `#` and a number.
-fn is_staged(key: &str) -> bool {
-    key.rsplit_once('#').is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -94,10 +86,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_folder_is_listed_without_staged_files() {
+    async fn a_folder_is_listed_by_key() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
-        for name in ["a/b/2", "a/b/1.gz", "a/b/3#7", "c"] {
+        for name in ["a/b/2", "a/b/1.gz", "c"] {
             std::fs::write(dir.path().join(name), b"x").unwrap();
         }
         let bucket = Bucket::Folder(dir.path().to_owned());

@@ -2,38 +2,45 @@
 //! `processed` is added.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use millrace_sdk::{Batch, Output, Record};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+/// Fields that go on as they are stay as they are written: no digit of a number changes.
 #[derive(Deserialize, Serialize)]
 struct Access<'a> {
     #[serde(borrow)]
-    timestamp: Cow<'a, str>,
+    timestamp: &'a RawValue,
     #[serde(borrow)]
-    remote_addr: Cow<'a, str>,
+    remote_addr: &'a RawValue,
     #[serde(borrow)]
     method: Cow<'a, str>,
     #[serde(borrow)]
-    path: Cow<'a, str>,
-    status: u16,
-    bytes: u64,
+    path: &'a RawValue,
     #[serde(borrow)]
-    user_agent: Cow<'a, str>,
+    status: &'a RawValue,
     #[serde(borrow)]
-    request_id: Cow<'a, str>,
-    duration_ms: f64,
+    bytes: &'a RawValue,
     #[serde(borrow)]
-    host: Cow<'a, str>,
+    user_agent: &'a RawValue,
+    #[serde(borrow)]
+    request_id: &'a RawValue,
+    #[serde(borrow)]
+    duration_ms: &'a RawValue,
+    #[serde(borrow)]
+    host: &'a RawValue,
     #[serde(skip_deserializing)]
     processed: bool,
 }
 
-fn turn(record: Record, out: &mut Output) -> Result<(), serde_json::Error> {
-    let mut access: Access = serde_json::from_slice(record.bytes())?;
+fn turn(record: Record, out: &mut Output) -> Result<(), Box<dyn Error>> {
+    let mut access: Access = serde_json::from_str(record.text()?)?;
     access.method.to_mut().make_ascii_lowercase();
     access.processed = true;
-    out.write(record, |buffer| serde_json::to_writer(buffer, &access))
+    out.write(record, |buffer| serde_json::to_writer(buffer, &access))?;
+    Ok(())
 }
 
 #[millrace_sdk::transform]

@@ -2,6 +2,7 @@
 //! speed and lateness are added; origin and carrier become partition keys.
 
 use std::borrow::Cow;
+use std::error::Error;
 
 use millrace_sdk::{Batch, Output, Record, log};
 use serde::{Deserialize, Serialize};
@@ -48,8 +49,8 @@ fn clean(code: &mut Cow<'_, str>) {
     }
 }
 
-fn turn(record: Record, out: &mut Output) -> Result<(), serde_json::Error> {
-    let mut flight: Flight = serde_json::from_slice(record.bytes())?;
+fn turn(record: Record, out: &mut Output) -> Result<(), Box<dyn Error>> {
+    let mut flight: Flight = serde_json::from_str(record.text()?)?;
     if flight.dep_time.is_none() {
         return Ok(());
     }

@@ -59,7 +59,6 @@ impl LaneContext {
     /// The lane has read `bytes` of payload.
     pub(crate) fn has_read(&self, bytes: usize) {
         let bytes = bytes as u64;
-        let taken = |unread: u64| Some(unread.saturating_sub(bytes));
-        drop(self.unread_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken));
+        self.unread_bytes.update(Ordering::Relaxed, Ordering::Relaxed, |unread| unread.saturating_sub(bytes));
     }
 }

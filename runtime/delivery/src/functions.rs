@@ -19,9 +19,9 @@ use crate::lane::chain;
 use crate::status::Trouble;
 
 /// Memory that a function may be given at most, bytes: the pool's slots are of this size.
-pub const MEMORY_BYTES_MAX: u64 = 256 << 20;
+const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Time that a function may be given for one batch at most: 5 minutes, as at AWS.
-pub const DEADLINE_MS_MAX: u32 = 300_000;
+const DEADLINE_MS_MAX: u32 = 300_000;
 /// Log lines of functions that are written in one second, all together; the rest is counted.
 const LOG_LINES_PER_SECOND: u32 = 200;
 

@@ -168,12 +168,12 @@ impl Streams {
     ///
     /// # Errors
     /// When the name is taken, the limit of streams is reached, or the catalog fails.
-    pub async fn create(&self, stream: NewStream) -> Result<Stream, millrace_catalog::Error> {
+    pub async fn create(&self, stream: NewStream) -> Result<Arc<Stream>, millrace_catalog::Error> {
         let _one = self.0.changing.lock().await;
         let catalog = Arc::clone(&self.0.shared.catalog);
         let made = millrace_tasks::blocking(move || catalog.create_stream(stream)).await?;
         self.open(&made);
-        Ok(Stream::clone(&made))
+        Ok(made)
     }
 
     /// Deletes the stream and its undelivered records. Answers when that is durable; the space is

@@ -151,7 +151,7 @@ fn ratios() {
     let batches = access_log();
     let source_bytes: usize = batches.iter().map(|batch| batch.payload().len()).sum();
     println!("{} records of {} bytes", PUSHES * PUSH_RECORDS, source_bytes / (PUSHES * PUSH_RECORDS));
-    let mut against = |name: &str, settings: EncoderSettings, floor: fn(&[Batch]) -> usize| {
+    let against = |name: &str, settings: EncoderSettings, floor: fn(&[Batch]) -> usize| {
         ratio(name, source_bytes, &mut || encode(&settings, &batches), &mut || floor(&batches));
     };
     let key = || Some(EncryptionKey::new("bench", [1; 32]));
@@ -191,6 +191,15 @@ fn floor(bencher: divan::Bencher<'_, '_>, name: &str) {
 }
 
 fn main() {
+    if std::env::var("ONLY").is_ok() {
+        let batches = access_log();
+        let whole = std::env::var("ONLY").unwrap() == "whole";
+        for _ in 0..20 {
+            let (s, _) = seconds(&mut || if whole { encode(&columnar(table()), &batches) } else { floor_parquet(&batches) });
+            println!("{s}");
+        }
+        return;
+    }
     ratios();
     divan::main();
 }

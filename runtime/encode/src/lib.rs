@@ -17,6 +17,7 @@ mod failure;
 mod key_ring;
 mod object;
 mod prefix;
+mod preview;
 mod seal;
 
 pub use columnar::{
@@ -28,3 +29,4 @@ pub use failure::{CatalogTable, ConversionFailure, ProcessingFailure};
 pub use key_ring::{EncryptionKey, KeyRing, key_id_of_arn};
 pub use object::{EncoderSettings, Finished, Format, ObjectEncoder};
 pub use prefix::{KeyParts, Prefixes};
+pub use preview::preview;

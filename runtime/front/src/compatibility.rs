@@ -136,4 +136,9 @@ mod tests {
         assert!(page.contains("| `DeliveryStreamType` | only `DirectPut`; else refused: "), "{page}");
         assert!(page.contains("Not in this version: delete the stream and create it again.\n"));
     }
+    #[test]
+    fn the_page_in_the_docs_is_the_one_that_the_code_makes() {
+        let page = include_str!("../../../docs/compatibility.md");
+        assert!(page == compatibility_page(), "make it again: millrace compatibility > docs/compatibility.md");
+    }
 }

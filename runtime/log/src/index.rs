@@ -156,7 +156,8 @@ pub(crate) fn store(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()
     }
     let file = disk.create(path)?;
     file.write_all_at(&[bytes], 0)?;
-    file.sync_data()
+    file.sync_data()?;
+    path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder))
 }
 
 struct Row {

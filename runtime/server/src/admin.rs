@@ -113,7 +113,7 @@ impl Admin for ServerAdmin {
         let quarantined: Vec<_> = status
             .quarantined
             .iter()
-            .map(|q| json!({ "shard": q.shard.to_string(), "from": q.from.get(), "to": q.to.get(), "file": q.file, "offset": q.offset, "why": q.why }))
+            .map(|q| json!({ "shard": q.shard.map(|s| s.to_string()), "from": q.from.get(), "to": q.to.get(), "file": q.file, "offset": q.offset, "why": q.why }))
             .collect();
         json!({
             "segments": status.segments,
@@ -121,14 +121,14 @@ impl Admin for ServerAdmin {
             "limitBytes": status.limit_bytes,
             "freeBytes": status.free_bytes,
             "fsyncs": status.fsyncs,
-            "fsyncSecondsTotal": status.fsync_seconds_total,
-            "fsyncSecondsMax": status.fsync_seconds_max,
+            "fsyncSecondsTotal": status.fsync_total.as_secs_f64(),
+            "fsyncSecondsMax": status.fsync_max.as_secs_f64(),
             "appendedRecords": status.appended_records,
             "appendedBytes": status.appended_bytes,
             "poisonedSegments": status.poisoned_segments,
             "refusing": status.refusing.map(|r| r.to_string()),
             "quarantined": quarantined,
-            "tornBytesCutAtStart": status.torn_bytes_cut,
+            "tornBytesCutAtStart": status.torn_bytes,
         })
     }
 
@@ -140,10 +140,10 @@ impl Admin for ServerAdmin {
             metric("millrace_journal_free_bytes", "Free bytes of its file system.", false, status.free_bytes as f64),
             metric("millrace_journal_segments", "Segment files.", false, status.segments as f64),
             metric("millrace_journal_fsync_total", "Syncs of the journal.", true, status.fsyncs as f64),
-            metric("millrace_journal_fsync_seconds_total", "Time spent in them.", true, status.fsync_seconds_total),
+            metric("millrace_journal_fsync_seconds_total", "Time spent in them.", true, status.fsync_total.as_secs_f64()),
             metric("millrace_journal_poisoned_segments_total", "Segments given up after a failed write or sync.", true, status.poisoned_segments as f64),
             metric("millrace_journal_refusing", "1 while records are refused for want of room.", false, f64::from(u8::from(status.refusing.is_some()))),
-            metric("millrace_corruption_detected_total", "Damaged ranges set aside.", true, status.quarantined.len() as f64),
+            metric("millrace_corruption_detected_total", "Damaged ranges set aside.", true, status.quarantined_total as f64),
             metric("millrace_window_memory_bytes", "Bytes of open objects in memory.", false, self.streams.window_bytes() as f64),
         ]
     }

@@ -72,9 +72,12 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
             .with_context(|| format!("opening the catalog in {}", dir.display()))?,
     );
     let functions = functions(&dir, &disk, &catalog, &clock, &entropy)?;
-    let buckets = ObjectBuckets::new(settings.objects.clone().with_server(settings.s3_endpoint.as_deref(), &dir.join("objects"), |name| {
-        std::env::var(name).ok()
-    })?);
+    let mut objects = settings.objects.clone();
+    objects.fill_from_environment(&|name| std::env::var(name).ok());
+    if let Some(endpoint) = &settings.s3_endpoint {
+        objects.use_s3_endpoint(endpoint);
+    }
+    let buckets = ObjectBuckets::new(dir.join("objects"), objects, Arc::new(|name: &str| std::env::var(name).ok()))?;
     let streams = Streams::start(Parts {
         journal: journal.clone(),
         disk,

@@ -166,7 +166,8 @@ pub(crate) fn load(
         }
         set(&mut table, key, value, &known)?;
     }
-    Value::Table(table).try_into().context("the settings do not fit")
+    // Only the message: the error's own text would show the line, which may hold a secret.
+    Value::Table(table).try_into().map_err(|error: toml::de::Error| anyhow::anyhow!("the settings: {}", error.message()))
 }
 
 /// The effective settings as TOML, secrets not shown.
@@ -181,7 +182,7 @@ fn read(path: &Path) -> Result<Table> {
         bail!("{shown} has {length} bytes; settings have at most {FILE_BYTES_MAX}");
     }
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
-    text.parse().with_context(|| format!("{shown} is not TOML"))
+    text.parse().map_err(|error: toml::de::Error| anyhow::anyhow!("{shown} is not TOML: {}", error.message()))
 }
 
 /// Every key by its dotted name, with its default where it has one.

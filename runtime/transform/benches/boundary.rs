@@ -118,6 +118,7 @@ struct BareBatch<'a> {
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
+#[expect(dead_code, reason = "lifted, not looked at")]
 struct BareFailure {
     index: u32,
     reason: String,
@@ -125,6 +126,7 @@ struct BareFailure {
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
+#[expect(dead_code, reason = "lifted, not looked at")]
 struct BareOutput {
     payload: Vec<u8>,
     ends: Vec<u32>,

@@ -21,6 +21,9 @@ const MEMORY_BYTES_MAX: usize = 1 << 30;
 /// is what Python needs; it is allocated as needed, not reserved.
 const INSTANCE_BYTES: usize = 1 << 20;
 
+/// Idle slots that keep their pages resident: with the default of 2 MiB each, 16 MiB in all.
+const WARM_SLOTS_MAX: u32 = 8;
+
 /// What decides how code is compiled. Two engines with this configuration share artifacts.
 fn config() -> Config {
     let mut config = Config::new();
@@ -64,8 +67,9 @@ pub(crate) fn running(settings: &HostSettings) -> Result<Engine, Error> {
         .linear_memory_keep_resident(settings.keep_resident_bytes)
         // Tables are small: 64 KiB cleared by hand is cheaper than a system call.
         .table_keep_resident(64 * 1024)
-        // Used slots are taken again first, so memory follows what runs at once, not what ever ran.
-        .max_unused_warm_slots(slots)
+        // Slots that keep the pages of a function which is not running now. Beyond these the slots of
+        // other functions are taken over: memory follows what runs, not what ever ran.
+        .max_unused_warm_slots(WARM_SLOTS_MAX)
         // Reset only pages that were written (Linux 6.7); falls back where the kernel has it not.
         .pagemap_scan(Enabled::Auto);
     let mut config = config();

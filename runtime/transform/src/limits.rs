@@ -17,8 +17,7 @@ pub struct HostSettings {
     /// The grain of deadlines: how often the one ticker thread moves the epoch.
     pub epoch_tick: Duration,
     /// Bytes of a linear memory that stay with its slot between two instances, cleared by copying
-    /// over the dirty pages only. More saves page faults, less saves resident memory
-    /// (at most `(calls_max + warm_max) * 2` times this).
+    /// over the dirty pages only. More saves page faults, less saves resident memory.
     pub keep_resident_bytes: usize,
 }
 

@@ -6,7 +6,7 @@ use bindings::millrace::transform::types;
 use crate::{Batch, IntoOutcome, Output, Record};
 
 /// What wit-bindgen makes of `wit/transform/world.wit`.
-#[allow(unreachable_pub, missing_docs)]
+#[allow(unreachable_pub, missing_docs, clippy::too_many_arguments)]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/transform",

@@ -20,6 +20,8 @@ use super::scalar::{self, Token};
 /// A column.
 #[derive(Debug)]
 pub(super) struct Column {
+    /// Values whose append went through; kept here because it is asked for at every value.
+    len: usize,
     valid: NullBufferBuilder,
     values: Values,
 }
@@ -117,12 +119,12 @@ impl Column {
             },
             other => return Err(ArrowError::NotYetImplemented(format!("a column of {other}"))),
         };
-        Ok(Self { valid: NullBufferBuilder::new(0), values })
+        Ok(Self { len: 0, valid: NullBufferBuilder::new(0), values })
     }
 
     /// Values so far.
     pub(super) fn len(&self) -> usize {
-        self.valid.len()
+        self.len
     }
 
     /// Appends the value whose JSON text is `raw`. On a misfit the column is to be cut back.
@@ -156,6 +158,7 @@ impl Column {
             }
         }
         self.valid.append_non_null();
+        self.len += 1;
         Ok(())
     }
 
@@ -164,6 +167,7 @@ impl Column {
         if let Values::Text(texts) = &mut self.values {
             texts.push(text.as_bytes());
             self.valid.append_non_null();
+            self.len += 1;
         }
     }
 
@@ -184,12 +188,14 @@ impl Column {
             Values::Struct(members) => members.append_null(),
         }
         self.valid.append_null();
+        self.len += 1;
     }
 
     /// Cuts back to `len` values; what a failed append left goes too.
     pub(super) fn truncate(&mut self, len: usize) {
-        if self.valid.len() > len {
+        if self.len > len {
             self.valid.truncate(len);
+            self.len = len;
         }
         match &mut self.values {
             Values::Boolean(values) => values.truncate(len),
@@ -215,6 +221,7 @@ impl Column {
     /// Takes the values out as an array.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.valid.finish();
+        self.len = 0;
         Ok(match &mut self.values {
             Values::Boolean(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
             Values::Int(8, values) => Arc::new(Int8Array::new(narrow(values, |v| v as i8), nulls)),

@@ -51,6 +51,9 @@ impl Sample {
             // May fail half way: so the shape is only replaced when all went well.
             let mut merged = self.members.clone();
             merge_members(&mut merged, shape, true)?;
+            if merged.is_empty() {
+                return Err(Misfit::malformed("the object has no key that could make a column"));
+            }
             if leaves(&merged) > COLUMNS_MAX {
                 return Err(Misfit::malformed(format!("more than {COLUMNS_MAX} columns")));
             }

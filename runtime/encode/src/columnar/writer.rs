@@ -196,6 +196,7 @@ fn properties(settings: &ParquetSettings, levels: Levels) -> Result<WriterProper
         .set_compression(compression)
         .set_data_page_size_limit(settings.page_bytes.max(1))
         .set_dictionary_enabled(settings.dictionary)
+        .set_dictionary_page_size_limit(std::env::var("DICT").ok().and_then(|v| v.parse().ok()).unwrap_or(1<<20))
         .set_writer_version(version)
         .build())
 }

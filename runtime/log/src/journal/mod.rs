@@ -47,7 +47,7 @@ const INTENT_RANGES_MAX: usize = 1 << 22;
 /// Intents that one commit may close.
 const COMMIT_INTENTS_MAX: usize = 1 << 20;
 /// Where a full disk has no room for a whole segment, a start makes do with one not smaller than this.
-const SEGMENT_BYTES_MIN: u64 = 32 * 1024;
+const SEGMENT_BYTES_MIN: u64 = 16 * 1024;
 
 /// The journal of one data directory. Cloning shares it; the last clone's end stops its threads, as
 /// [`Self::close`] does.

@@ -32,6 +32,7 @@ const PIECE_BYTES: usize = 1 << 20;
 struct Plan {
     shard: ShardId,
     from: u64,
+    to: u64,
     sources: Vec<From>,
 }
 
@@ -94,7 +95,7 @@ fn plan_shard(
     small_run_bytes: u64,
     welcome: impl Fn(&u64) -> bool,
 ) -> Plan {
-    let mut plan = Plan { shard, from: 0, sources: Vec::new() };
+    let mut plan = Plan { shard, from: 0, to: 0, sources: Vec::new() };
     let Some(state) = store.shards.get(&shard) else { return plan };
     let mut bytes = 0;
     let mut begun = false;
@@ -124,6 +125,7 @@ fn plan_shard(
                 plan.from = (*first).max(state.watermark.get());
             }
             plan.sources.push(From { source: place.source, valid_bytes, refs });
+            plan.to = place.end;
             bytes += place.bytes;
         }
         if bytes >= RUN_BYTES_MAX {
@@ -170,7 +172,7 @@ fn copy(shared: &Shared, plan: &Plan) -> io::Result<Option<(Run, Summary)>> {
             let summary = index::summaries(&refs).into_iter().find(|summary| summary.shard == plan.shard);
             let run = Run { source, valid_bytes, index_bytes: bytes.len() as u64 };
             // It takes the place of all it was planned from, damaged frames too.
-            Ok(summary.map(|summary| (run, Summary { first: plan.from.min(summary.first), ..summary })))
+            Ok(summary.map(|summary| (run, Summary { first: plan.from, end: plan.to, ..summary })))
         }
         Err(error) => {
             for left in [&unfinished, &path] {

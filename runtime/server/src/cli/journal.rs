@@ -1,9 +1,13 @@
 //! `millrace journal verify|dump`: looks into a stopped data directory; changes nothing.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use comfy_table::{Table, presets::NOTHING};
+use millrace_log::{RealDisk, inspect};
+use millrace_types::{Lane, ShardId, StreamId};
 
 /// `millrace journal`.
 #[derive(Debug, Args)]
@@ -27,4 +31,70 @@ enum Verb {
         #[arg(long)]
         shard: Option<String>,
     },
+}
+
+impl Journal {
+    pub(super) fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Verify { dir } => verify(&dir),
+            Verb::Dump { dir, shard } => dump(&dir, shard.as_deref()),
+        }
+    }
+}
+
+fn verify(dir: &Path) -> Result<()> {
+    let report = inspect::verify(&RealDisk, &dir.join("journal"))?;
+    let mut files = Table::new();
+    files.load_preset(NOTHING).set_header(["file", "bytes", "frames", "records", "torn tail", "damaged places", "index"]);
+    for file in &report.files {
+        let index = file.index.map_or("-", |fits| if fits { "fits" } else { "does not fit" });
+        files.add_row([
+            file.file.clone(),
+            file.bytes.to_string(),
+            file.frames.to_string(),
+            file.records.to_string(),
+            file.torn_bytes.to_string(),
+            file.damage.len().to_string(),
+            index.to_owned(),
+        ]);
+    }
+    println!("{files}");
+    for (shard, found) in &report.shards {
+        println!("shard {shard}: {} records, {} to {}", found.records, found.first, found.end);
+    }
+    for file in &report.files {
+        for (offset, bytes, why) in &file.damage {
+            println!("damaged: {} at {offset}, {bytes} bytes: {why}", file.file);
+        }
+    }
+    for file in &report.unreadable {
+        println!("unreadable: {file}");
+    }
+    if !report.is_whole() {
+        bail!("the journal in {} is damaged; nothing was changed", dir.display());
+    }
+    println!("whole");
+    Ok(())
+}
+
+fn dump(dir: &Path, shard: Option<&str>) -> Result<()> {
+    let filter = inspect::Filter { shard: shard.map(parse_shard).transpose()?, kind: None };
+    let mut out = std::io::stdout().lock();
+    let mut failed = None;
+    inspect::dump(&RealDisk, &dir.join("journal"), filter, &mut |frame| {
+        if failed.is_none() {
+            failed = writeln!(out, "{frame:?}").err();
+        }
+    })?;
+    // A closed pipe (`| head`) is how people stop a dump.
+    match failed {
+        Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn parse_shard(text: &str) -> Result<ShardId> {
+    let numbers = text.split_once('.').and_then(|(stream, lane)| Some((stream.parse().ok()?, lane.parse().ok()?)));
+    let (stream, lane) = numbers.with_context(|| format!("a shard is STREAM.LANE, two numbers, not {text}"))?;
+    Ok(ShardId::new(StreamId(stream), Lane(lane)))
 }

@@ -53,6 +53,9 @@ enum Command {
     Keys(keys::Keys),
     /// Look into a data directory's journal.
     Journal(journal::Journal),
+    /// Print which members of the AWS operations are honoured and which are refused, as Markdown.
+    #[command(hide = true)]
+    Compatibility,
 }
 
 /// Where the server of a client command is.
@@ -82,6 +85,10 @@ pub(crate) fn run() -> Result<()> {
         Command::Schema(schema) => client(schema.run()),
         Command::Keys(keys) => keys.run(),
         Command::Journal(journal) => journal.run(),
+        Command::Compatibility => {
+            print!("{}", millrace_front::compatibility_page());
+            Ok(())
+        }
     }
 }
 

@@ -187,7 +187,7 @@ impl Oracle {
                 assert_eq!(seen, told, "{what}: decisions of {id}");
             }
             assert!(state.watermark.get() >= book.watermark, "{what}: the watermark went back");
-            let (records, gaps) = read_to(&mut journal.reader(*id, Seq::ZERO), state.next).await;
+            let (records, gaps) = read_to(&mut journal.reader(*id, state.watermark), state.next).await;
             assert_eq!(gaps, [], "{what}: gaps in {id}");
             let found: BTreeMap<u64, Vec<u8>> = records.into_iter().collect();
             let watermark = state.watermark.get();

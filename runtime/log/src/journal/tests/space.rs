@@ -1,6 +1,7 @@
 //! Disk space: refusals, the reserve, settling, and starts that read little.
 
 use super::*;
+use crate::Refusal;
 use crate::fake::{ENOSPC, Op};
 
 #[test]

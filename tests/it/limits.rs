@@ -38,7 +38,8 @@ async fn a_stream_over_its_disk_share_is_refused_alone_and_recovers() -> anyhow:
     assert!(taken > 0);
     assert_eq!(refusal.status, 503, "{}", refusal.text());
     assert!(refusal.text().contains("stream.backlog"), "the condition has a name: {}", refusal.text());
-    assert!(!world.firehose().put("full", b"{}").await?, "and so over the Firehose API");
+    let large = vec![b'x'; 900_000];
+    assert!(!world.firehose().put("full", &large).await?, "and so over the Firehose API");
     assert_eq!(put_large(&world, "fine", 0).await?.status, 200, "the neighbour is taken");
 
     std::fs::remove_file(objects.join("dead"))?;

@@ -24,9 +24,7 @@ pub fn bearer(policy: &Policy, headers: &HeaderMap) -> Result<Option<Identity>, 
     }
     match policy {
         Policy::Dev => Ok(Some(Identity::Dev)),
-        Policy::Keys(keys) if keys.holds_token(token.trim_matches(' ')) => {
-            Ok(Some(Identity::Bearer))
-        }
+        Policy::Keys(keys) if keys.holds_token(token.trim_matches(' ')) => Ok(Some(Identity::Bearer)),
         Policy::Keys(_) => Err(AuthError::Unrecognized),
     }
 }
@@ -52,46 +50,21 @@ mod tests {
         for text in ["AWS4-HMAC-SHA256 Credential=A", "Basic dTpw", "Bearer", ""] {
             assert_eq!(bearer(&policy, &with(text)), Ok(None), "{text}");
         }
-        for text in [
-            "Bearer canary-token",
-            "bearer canary-token",
-            "BEARER  canary-token ",
-            "Bearer other",
-        ] {
-            assert_eq!(
-                bearer(&policy, &with(text)),
-                Ok(Some(Identity::Bearer)),
-                "{text}"
-            );
+        for text in ["Bearer canary-token", "bearer canary-token", "BEARER  canary-token ", "Bearer other"] {
+            assert_eq!(bearer(&policy, &with(text)), Ok(Some(Identity::Bearer)), "{text}");
         }
-        for token in [
-            "",
-            "canary-toke",
-            "canary-tokens",
-            "Canary-token",
-            "canary-token x",
-        ] {
+        for token in ["", "canary-toke", "canary-tokens", "Canary-token", "canary-token x"] {
             let header = with(&format!("Bearer {token}"));
-            assert_eq!(
-                bearer(&policy, &header),
-                Err(AuthError::Unrecognized),
-                "{token}"
-            );
+            assert_eq!(bearer(&policy, &header), Err(AuthError::Unrecognized), "{token}");
         }
         let mut twice = with("Bearer canary-token");
         assert!(twice.append(AUTHORIZATION, HeaderValue::from_static("Bearer x")));
-        assert_eq!(
-            bearer(&policy, &twice),
-            Err(AuthError::HeaderRepeated("authorization"))
-        );
+        assert_eq!(bearer(&policy, &twice), Err(AuthError::HeaderRepeated("authorization")));
     }
 
     #[test]
     fn under_dev_any_token_passes() {
-        assert_eq!(
-            bearer(&Policy::Dev, &with("Bearer whatever")),
-            Ok(Some(Identity::Dev))
-        );
+        assert_eq!(bearer(&Policy::Dev, &with("Bearer whatever")), Ok(Some(Identity::Dev)));
         assert_eq!(bearer(&Policy::Dev, &HeaderMap::new()), Ok(None));
     }
 }

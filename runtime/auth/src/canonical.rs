@@ -56,12 +56,7 @@ pub(crate) fn canonical_head(head: &RequestHead<'_>, names: &[&str]) -> Result<V
 }
 
 /// The string to sign of a canonical request that [`canonical_head`] began.
-pub(crate) fn string_to_sign(
-    mut canonical: Vec<u8>,
-    body: &str,
-    stamp: &Stamp,
-    scope: &str,
-) -> String {
+pub(crate) fn string_to_sign(mut canonical: Vec<u8>, body: &str, stamp: &Stamp, scope: &str) -> String {
     canonical.extend_from_slice(body.as_bytes());
     let digest: Digest = sha256(&canonical);
     format!("{ALGORITHM}\n{}\n{scope}\n{}", stamp.as_str(), hex(&digest))
@@ -70,16 +65,12 @@ pub(crate) fn string_to_sign(
 /// Whether a path has `.` or `..` segments. Signers resolve them, routers don't: such a path would
 /// be signed as another one than the one that is served.
 pub(crate) fn has_dot_segment(raw_path: &str) -> bool {
-    raw_path
-        .split('/')
-        .any(|segment| matches!(segment, "." | ".."))
+    raw_path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// The decoded names of a query's parameters.
 pub(crate) fn query_names(raw_query: &str) -> impl Iterator<Item = Vec<u8>> {
-    raw_query
-        .split('&')
-        .map(|pair| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)))
+    raw_query.split('&').map(|pair| decoded(pair.split_once('=').map_or(pair, |(name, _)| name)))
 }
 
 /// Empty segments folded, as every signer does, the rest encoded again.
@@ -105,9 +96,7 @@ fn push_query(out: &mut Vec<u8>, raw_query: &str) {
     }
     let encoded = |text: &str| {
         let mut out = Vec::with_capacity(text.len());
-        decoded(text)
-            .into_iter()
-            .for_each(|byte| push_encoded(&mut out, byte));
+        decoded(text).into_iter().for_each(|byte| push_encoded(&mut out, byte));
         out
     };
     let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = raw_query
@@ -148,9 +137,7 @@ fn push_header(out: &mut Vec<u8>, head: &RequestHead<'_>, name: &str) -> Result<
 
 /// Trimmed, and runs of white space folded to one space.
 fn push_value(out: &mut Vec<u8>, value: &[u8]) {
-    let words = value
-        .split(|byte| matches!(byte, b' ' | b'\t'))
-        .filter(|word| !word.is_empty());
+    let words = value.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
     for (index, word) in words.enumerate() {
         if index > 0 {
             out.push(b' ');
@@ -165,28 +152,18 @@ fn push_encoded(out: &mut Vec<u8>, byte: u8) {
     if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
         out.push(byte);
     } else {
-        out.extend([
-            b'%',
-            DIGITS[usize::from(byte >> 4)],
-            DIGITS[usize::from(byte & 15)],
-        ]);
+        out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
 /// Percent-decoding; a `%` without two hex digits stands for itself, and so does `+`.
 fn decoded(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         let byte = match rest {
-            [b'%', high, low, ..] => digit(*high)
-                .zip(digit(*low))
-                .map(|(high, low)| high << 4 | low),
+            [b'%', high, low, ..] => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low),
             _ => None,
         };
         out.push(byte.unwrap_or(*first));
@@ -223,10 +200,7 @@ mod tests {
             ("/ሴ", "/%E1%88%B4"),
             ("/-._~09AZaz", "/-._~09AZaz"),
             ("/functions/arn%3Aaws", "/functions/arn%253Aaws"),
-            (
-                "/test/@connections/JBDvjfGEIAMCERw%3D",
-                "/test/%40connections/JBDvjfGEIAMCERw%253D",
-            ),
+            ("/test/@connections/JBDvjfGEIAMCERw%3D", "/test/%40connections/JBDvjfGEIAMCERw%253D"),
         ] {
             assert_eq!(path(raw), canonical);
         }
@@ -244,10 +218,7 @@ mod tests {
             ("", ""),
             ("Param2=value2&Param1=value1", "Param1=value1&Param2=value2"),
             ("Param1=value2&Param1=value1", "Param1=value1&Param1=value2"),
-            (
-                "Param-3=Value3&Param=Value2&%E1%88%B4=Value1",
-                "%E1%88%B4=Value1&Param=Value2&Param-3=Value3",
-            ),
+            ("Param-3=Value3&Param=Value2&%E1%88%B4=Value1", "%E1%88%B4=Value1&Param=Value2&Param-3=Value3"),
             ("ሴ=bar", "%E1%88%B4=bar"),
             ("a=b%2fc&d", "a=b%2Fc&d="),
             ("a=%zz&b=+", "a=%25zz&b=%2B"),
@@ -259,11 +230,7 @@ mod tests {
 
     #[test]
     fn values_are_trimmed_and_folded() {
-        for (raw, canonical) in [
-            ("", ""),
-            ("  a \t  b ", "a b"),
-            ("\"a   b   c\"", "\"a b c\""),
-        ] {
+        for (raw, canonical) in [("", ""), ("  a \t  b ", "a b"), ("\"a   b   c\"", "\"a b c\"")] {
             let mut out = Vec::new();
             push_value(&mut out, raw.as_bytes());
             assert_eq!(out, canonical.as_bytes());

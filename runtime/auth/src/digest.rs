@@ -36,12 +36,7 @@ impl Signer {
     }
 
     pub(crate) fn sign(&self, message: &[u8]) -> Digest {
-        self.0
-            .clone()
-            .chain_update(message)
-            .finalize()
-            .into_bytes()
-            .into()
+        self.0.clone().chain_update(message).finalize().into_bytes().into()
     }
 }
 
@@ -94,9 +89,6 @@ mod tests {
 
     #[test]
     fn the_empty_body_has_its_well_known_hash() {
-        assert_eq!(
-            body_sha256_hex(b""),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(body_sha256_hex(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

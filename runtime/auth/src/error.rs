@@ -12,14 +12,10 @@ pub enum AuthError {
     #[error("Missing Authentication Token")]
     Missing,
     /// Credentials in the query and in the header.
-    #[error(
-        "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header."
-    )]
+    #[error("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.")]
     QueryAndHeader,
     /// A presigned request.
-    #[error(
-        "Signatures in the query string are not supported. Sign with the 'Authorization' header."
-    )]
+    #[error("Signatures in the query string are not supported. Sign with the 'Authorization' header.")]
     QuerySignature,
     /// Signature Version 2, 3, 4A or anything else of the AWS family.
     #[error("Unsupported AWS 'algorithm': '{0}'. Only 'AWS4-HMAC-SHA256' is supported.")]
@@ -31,9 +27,7 @@ pub enum AuthError {
     #[error("Authorization header is malformed: {0}.")]
     Malformed(&'static str),
     /// The credential has another shape than `keyid/date/region/service/aws4_request`.
-    #[error(
-        "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
-    )]
+    #[error("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")]
     CredentialParts,
     /// Neither `X-Amz-Date` nor `Date`.
     #[error("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")]

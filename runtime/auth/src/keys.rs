@@ -74,13 +74,9 @@ impl AccessKeys {
         let mut seeds = HashMap::new();
         for (index, (id, secret)) in pairs.into_iter().enumerate() {
             let secret = Zeroizing::new(secret);
-            let in_alphabet = id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+            let in_alphabet = id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
             if id.is_empty() || id.len() > KEY_ID_CHARS_MAX || !in_alphabet {
-                return Err(KeysError::Id {
-                    position: index + 1,
-                });
+                return Err(KeysError::Id { position: index + 1 });
             }
             if secret.is_empty() {
                 return Err(KeysError::NoSecret { id });
@@ -93,24 +89,15 @@ impl AccessKeys {
         let mut digests = Vec::new();
         for (index, token) in tokens.into_iter().enumerate() {
             let token = Zeroizing::new(token);
-            if token.is_empty()
-                || token.len() > TOKEN_CHARS_MAX
-                || !token.bytes().all(|b| b.is_ascii_graphic())
-            {
-                return Err(KeysError::Token {
-                    position: index + 1,
-                });
+            if token.is_empty() || token.len() > TOKEN_CHARS_MAX || !token.bytes().all(|b| b.is_ascii_graphic()) {
+                return Err(KeysError::Token { position: index + 1 });
             }
             digests.push(sha256(token.as_bytes()));
         }
         if seeds.is_empty() && digests.is_empty() {
             return Err(KeysError::Nothing);
         }
-        Ok(Self {
-            seeds,
-            tokens: digests,
-            signing_keys: Arc::default(),
-        })
+        Ok(Self { seeds, tokens: digests, signing_keys: Arc::default() })
     }
 
     /// Whether this is one of the tokens. Both sides are hashed and all tokens compared, so the
@@ -118,10 +105,7 @@ impl AccessKeys {
     pub(crate) fn holds_token(&self, token: &str) -> bool {
         let digest = sha256(token.as_bytes());
         let none = Choice::from(0);
-        self.tokens
-            .iter()
-            .fold(none, |found, kept| found | kept.ct_eq(&digest))
-            .into()
+        self.tokens.iter().fold(none, |found, kept| found | kept.ct_eq(&digest)).into()
     }
 
     /// The signing key of a scope whose key is known, and whether it came from the cache.
@@ -184,9 +168,7 @@ mod tests {
 
     fn keys(pairs: &[(&str, &str)], tokens: &[&str]) -> Result<AccessKeys, KeysError> {
         AccessKeys::new(
-            pairs
-                .iter()
-                .map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned())),
+            pairs.iter().map(|(id, secret)| ((*id).to_owned(), (*secret).to_owned())),
             tokens.iter().map(|token| (*token).to_owned()),
         )
     }
@@ -194,12 +176,7 @@ mod tests {
     #[test]
     fn a_key_is_derived_as_the_documentation_shows() {
         // AWS General Reference, "Deriving a signing key": 20150830/us-east-1/iam.
-        let key = derive(
-            &seed("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
-            "20150830",
-            "us-east-1",
-            "iam",
-        );
+        let key = derive(&seed("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"), "20150830", "us-east-1", "iam");
         let to_sign = "AWS4-HMAC-SHA256\n20150830T123600Z\n20150830/us-east-1/iam/aws4_request\n\
             f536975d06c0309214f805bb90ccff089219ecd68b2577efef23edd43b7e1a59";
         assert_eq!(
@@ -218,34 +195,13 @@ mod tests {
     #[test]
     fn unusable_settings_are_refused_without_their_secrets() {
         assert_eq!(keys(&[], &[]).unwrap_err(), KeysError::Nothing);
-        for id in [
-            "",
-            "a/b",
-            "a b",
-            "a,b",
-            "ä",
-            &"a".repeat(KEY_ID_CHARS_MAX + 1),
-        ] {
-            assert_eq!(
-                keys(&[("fine", "s"), (id, "s")], &[]).unwrap_err(),
-                KeysError::Id { position: 2 },
-                "{id}"
-            );
+        for id in ["", "a/b", "a b", "a,b", "ä", &"a".repeat(KEY_ID_CHARS_MAX + 1)] {
+            assert_eq!(keys(&[("fine", "s"), (id, "s")], &[]).unwrap_err(), KeysError::Id { position: 2 }, "{id}");
         }
-        assert_eq!(
-            keys(&[("a", "")], &[]).unwrap_err(),
-            KeysError::NoSecret { id: "a".to_owned() }
-        );
-        assert_eq!(
-            keys(&[("a", "s"), ("a", "t")], &[]).unwrap_err(),
-            KeysError::IdRepeated { id: "a".to_owned() }
-        );
+        assert_eq!(keys(&[("a", "")], &[]).unwrap_err(), KeysError::NoSecret { id: "a".to_owned() });
+        assert_eq!(keys(&[("a", "s"), ("a", "t")], &[]).unwrap_err(), KeysError::IdRepeated { id: "a".to_owned() });
         for token in ["", "a b", "ä", &"t".repeat(TOKEN_CHARS_MAX + 1)] {
-            assert_eq!(
-                keys(&[], &["fine", token]).unwrap_err(),
-                KeysError::Token { position: 2 },
-                "{token}"
-            );
+            assert_eq!(keys(&[], &["fine", token]).unwrap_err(), KeysError::Token { position: 2 }, "{token}");
         }
     }
 
@@ -257,8 +213,7 @@ mod tests {
             let (key_scope, day) = scope(day);
             let (key, cached) = keys.signing_key("a", &key_scope, [&day, "r", "s"]).unwrap();
             assert!(!cached);
-            keys.signing_keys
-                .keep(key_scope.clone().into(), Arc::clone(&key));
+            keys.signing_keys.keep(key_scope.clone().into(), Arc::clone(&key));
             let (again, cached) = keys.signing_key("a", &key_scope, [&day, "r", "s"]).unwrap();
             assert!(cached && Arc::ptr_eq(&key, &again));
             assert!(keys.signing_keys.0.read().len() <= SIGNING_KEYS_MAX);

@@ -16,9 +16,7 @@ pub(crate) const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 /// demands that they are signed.
 pub(crate) fn must_be_signed(name: &HeaderName) -> bool {
     [CONTENT_TYPE, CONTENT_ENCODING].contains(name)
-        || ["x-amz-", "x-millrace-"]
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix))
+        || ["x-amz-", "x-millrace-"].iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
 /// With what, for where and when a request is signed.
@@ -63,54 +61,27 @@ pub fn sign(
     headers: &mut HeaderMap,
     body_sha256_hex: &str,
 ) -> Result<(), AuthError> {
-    const NOT_A_HEADER: AuthError =
-        AuthError::Malformed("key id, region or service has a character no header takes");
+    const NOT_A_HEADER: AuthError = AuthError::Malformed("key id, region or service has a character no header takes");
     if !headers.contains_key(HOST) {
         return Err(AuthError::HostNotSigned);
     }
     let stamp = Stamp::from_ms(params.now_ms);
-    headers.insert(
-        X_AMZ_DATE,
-        HeaderValue::try_from(stamp.as_str()).map_err(|_| NOT_A_HEADER)?,
-    );
-    let mut names: Vec<&str> = headers
-        .keys()
-        .filter(|name| **name == HOST || must_be_signed(name))
-        .map(HeaderName::as_str)
-        .collect();
+    headers.insert(X_AMZ_DATE, HeaderValue::try_from(stamp.as_str()).map_err(|_| NOT_A_HEADER)?);
+    let mut names: Vec<&str> =
+        headers.keys().filter(|name| **name == HOST || must_be_signed(name)).map(HeaderName::as_str).collect();
     names.sort_unstable();
 
-    let SigningParams {
-        key_id,
-        secret,
-        region,
-        service,
-        ..
-    } = *params;
-    let head = RequestHead {
-        method,
-        raw_path,
-        raw_query,
-        headers,
-        authority: None,
-    };
+    let SigningParams { key_id, secret, region, service, .. } = *params;
+    let head = RequestHead { method, raw_path, raw_query, headers, authority: None };
     let scope = format!("{}/{region}/{service}/{TERMINATOR}", stamp.day());
-    let to_sign = string_to_sign(
-        canonical_head(&head, &names)?,
-        body_sha256_hex,
-        &stamp,
-        &scope,
-    );
+    let to_sign = string_to_sign(canonical_head(&head, &names)?, body_sha256_hex, &stamp, &scope);
     let signature = derive(&seed(secret), stamp.day(), region, service).sign(to_sign.as_bytes());
     let authorization = format!(
         "{ALGORITHM} Credential={key_id}/{scope}, SignedHeaders={}, Signature={}",
         names.join(";"),
         hex(&signature)
     );
-    headers.insert(
-        AUTHORIZATION,
-        HeaderValue::try_from(authorization).map_err(|_| NOT_A_HEADER)?,
-    );
+    headers.insert(AUTHORIZATION, HeaderValue::try_from(authorization).map_err(|_| NOT_A_HEADER)?);
     Ok(())
 }
 
@@ -131,15 +102,7 @@ mod tests {
     fn the_vanilla_request_gets_the_signature_of_the_aws_suite() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("example.amazonaws.com"));
-        sign(
-            &PARAMS,
-            "GET",
-            "/",
-            None,
-            &mut headers,
-            &body_sha256_hex(b""),
-        )
-        .unwrap();
+        sign(&PARAMS, "GET", "/", None, &mut headers, &body_sha256_hex(b"")).unwrap();
         assert_eq!(headers[X_AMZ_DATE], "20150830T123600Z");
         assert_eq!(
             headers[AUTHORIZATION],
@@ -152,19 +115,10 @@ mod tests {
     #[test]
     fn what_cannot_be_signed_is_refused_and_the_secret_not_shown() {
         let mut headers = HeaderMap::new();
-        assert_eq!(
-            sign(&PARAMS, "GET", "/", None, &mut headers, ""),
-            Err(AuthError::HostNotSigned)
-        );
+        assert_eq!(sign(&PARAMS, "GET", "/", None, &mut headers, ""), Err(AuthError::HostNotSigned));
         headers.insert(HOST, HeaderValue::from_static("h"));
-        let params = SigningParams {
-            region: "a\nb",
-            ..PARAMS
-        };
-        assert!(matches!(
-            sign(&params, "GET", "/", None, &mut headers, ""),
-            Err(AuthError::Malformed(_))
-        ));
+        let params = SigningParams { region: "a\nb", ..PARAMS };
+        assert!(matches!(sign(&params, "GET", "/", None, &mut headers, ""), Err(AuthError::Malformed(_))));
         assert!(!format!("{PARAMS:?}").contains("wJalr"));
     }
 }

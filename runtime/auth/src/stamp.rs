@@ -31,11 +31,7 @@ impl Stamp {
 
     /// From milliseconds since the Unix epoch; a moment outside the calendar becomes its nearer end.
     pub(crate) fn from_ms(at_ms: i64) -> Self {
-        let end = if at_ms < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
-        };
+        let end = if at_ms < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Self::of(Timestamp::from_millisecond(at_ms).unwrap_or(end))
     }
 
@@ -64,9 +60,7 @@ impl Stamp {
     /// A `Date` header: the ISO basic form or that of HTTP (`Sun, 30 Aug 2015 12:36:00 GMT`).
     pub(crate) fn from_date(text: &str) -> Option<Self> {
         Self::from_iso(text).or_else(|| {
-            let at = jiff::fmt::rfc2822::DateTimeParser::new()
-                .parse_timestamp(text)
-                .ok()?;
+            let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
             Some(Self::of(at))
         })
     }
@@ -94,10 +88,7 @@ mod tests {
     #[test]
     fn both_forms_name_the_same_moment() {
         let iso = Stamp::from_iso("20150830T123600Z").unwrap();
-        assert_eq!(
-            Stamp::from_date("Sun, 30 Aug 2015 12:36:00 GMT"),
-            Some(iso.clone())
-        );
+        assert_eq!(Stamp::from_date("Sun, 30 Aug 2015 12:36:00 GMT"), Some(iso.clone()));
         assert_eq!(Stamp::from_ms(1_440_938_160_999), iso);
         assert_eq!(iso.ms(), 1_440_938_160_000);
         assert_eq!(iso.day(), "20150830");

@@ -312,6 +312,9 @@ impl LogSink for FunctionLog {
             return;
         };
         let (function, version) = (&self.function, self.version);
+        // A guest must not be able to write lines of its own into the log.
+        let message: String =
+            message.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
         if left_out > 0 {
             tracing::warn!(left_out, "log lines of functions were left out");
         }

@@ -32,10 +32,25 @@ fn access_log() -> Vec<Batch> {
         for _ in 0..PUSH_RECORDS {
             let record = format!(
                 "{{\"time\":\"2026-07-13T{:02}:{:02}:{:02}.{:03}Z\",\"remote\":\"10.{}.{}.{}\",\"method\":\"{}\",\"path\":\"/shop/items/{}?page={}\",\"status\":{},\"bytes\":{},\"duration\":{}.{},\"referer\":\"https://www.example.com/catalogue/{}\",\"agent\":\"Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101 Firefox/{}.0\",\"user\":\"user-{:06}\",\"request\":\"{:016x}\"}}\n",
-                draw(24), draw(60), draw(60), draw(1000), draw(256), draw(256), draw(256),
-                ["GET", "GET", "GET", "POST", "PUT"][draw(5) as usize], draw(90_000), draw(20),
-                [200, 200, 200, 304, 404, 500][draw(6) as usize], draw(60_000), draw(3), draw(1000), draw(500),
-                draw(30) + 90, draw(30) + 90, draw(300_000), draw(u64::MAX),
+                draw(24),
+                draw(60),
+                draw(60),
+                draw(1000),
+                draw(256),
+                draw(256),
+                draw(256),
+                ["GET", "GET", "GET", "POST", "PUT"][draw(5) as usize],
+                draw(90_000),
+                draw(20),
+                [200, 200, 200, 304, 404, 500][draw(6) as usize],
+                draw(60_000),
+                draw(3),
+                draw(1000),
+                draw(500),
+                draw(30) + 90,
+                draw(30) + 90,
+                draw(300_000),
+                draw(u64::MAX),
             );
             builder.push(record.as_bytes(), 0).expect("a batch takes this many");
         }
@@ -45,7 +60,12 @@ fn access_log() -> Vec<Batch> {
 }
 
 fn lines(compression: Compression, encryption: Option<EncryptionKey>) -> EncoderSettings {
-    EncoderSettings { format: Format::JsonLines { delimiter: None }, compression, levels: Levels::default(), encryption }
+    EncoderSettings {
+        format: Format::JsonLines { delimiter: None },
+        compression,
+        levels: Levels::default(),
+        encryption,
+    }
 }
 
 fn columnar(schema: SchemaSource) -> EncoderSettings {
@@ -67,11 +87,20 @@ fn columnar(schema: SchemaSource) -> EncoderSettings {
 
 fn table() -> SchemaSource {
     let columns = [
-        ("time", "string"), ("remote", "string"), ("method", "string"), ("path", "string"), ("status", "bigint"),
-        ("bytes", "bigint"), ("duration", "double"), ("referer", "string"), ("agent", "string"), ("user", "string"),
+        ("time", "string"),
+        ("remote", "string"),
+        ("method", "string"),
+        ("path", "string"),
+        ("status", "bigint"),
+        ("bytes", "bigint"),
+        ("duration", "double"),
+        ("referer", "string"),
+        ("agent", "string"),
+        ("user", "string"),
         ("request", "string"),
     ];
-    let columns: Vec<_> = columns.iter().map(|(name, hive)| serde_json::json!({ "name": name, "type": hive })).collect();
+    let columns: Vec<_> =
+        columns.iter().map(|(name, hive)| serde_json::json!({ "name": name, "type": hive })).collect();
     let table = Table::parse("bench", "log", columns_json(&columns).as_bytes()).expect("the table is right");
     SchemaSource::Table(Arc::new(table))
 }
@@ -109,7 +138,9 @@ fn floor_parquet(batches: &[Batch]) -> usize {
     let (schema, _) = infer_json_schema(batches[0].payload().as_ref(), Some(1000)).expect("it is JSON");
     let schema = Arc::new(schema);
     let compression = parquet::basic::Compression::ZSTD(ZstdLevel::try_new(1).expect("level 1 exists"));
-    let properties = WriterProperties::builder().set_compression(compression).build();
+    // The same writer settings as the encoder's, so that only what is around the writer differs.
+    let properties =
+        WriterProperties::builder().set_compression(compression).set_dictionary_page_size_limit(128 * 1024).build();
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties)).expect("a flat schema");
     let mut decoder = ReaderBuilder::new(schema).with_batch_size(8192).build_decoder().expect("a flat schema");
     for batch in batches {
@@ -143,7 +174,11 @@ fn ratio(name: &str, source_bytes: usize, whole: &mut dyn FnMut() -> usize, floo
     let megabytes = source_bytes as f64 / 1e6;
     println!(
         "{name:<28} {:>6.0} MB/s, floor {:>6.0} MB/s, whole / floor {:.2}, output {} / {} bytes",
-        megabytes / best_whole, megabytes / best_floor, best_whole / best_floor, sizes.0, sizes.1,
+        megabytes / best_whole,
+        megabytes / best_floor,
+        best_whole / best_floor,
+        sizes.0,
+        sizes.1,
     );
 }
 
@@ -191,15 +226,6 @@ fn floor(bencher: divan::Bencher<'_, '_>, name: &str) {
 }
 
 fn main() {
-    if std::env::var("ONLY").is_ok() {
-        let batches = access_log();
-        let whole = std::env::var("ONLY").unwrap() == "whole";
-        for _ in 0..20 {
-            let (s, _) = seconds(&mut || if whole { encode(&columnar(table()), &batches) } else { floor_parquet(&batches) });
-            println!("{s}");
-        }
-        return;
-    }
     ratios();
     divan::main();
 }

@@ -1,7 +1,7 @@
 //! The lines of error objects: one JSON object per failed record, fields in the order and with the
 //! spelling of the wire (numbers as numbers, `lambdaARN`).
 
-use base64_simd::{AsOut, STANDARD};
+use base64_simd::STANDARD;
 use serde::Serialize;
 
 /// A record that processing could not turn: by the function, or for want of a partition key.
@@ -100,9 +100,7 @@ impl ConversionFailure<'_> {
 }
 
 fn base64(out: &mut Vec<u8>, raw: &[u8]) {
-    let at = out.len();
-    out.resize(at + STANDARD.encoded_length(raw.len()), 0);
-    let _ = STANDARD.encode(raw, out[at..].as_out());
+    STANDARD.encode_append(raw, out);
 }
 
 fn field(out: &mut Vec<u8>, name: &str, of: &impl Serialize) {
@@ -172,6 +170,8 @@ mod tests {
         failure.raw = b"";
         let mut line = Vec::new();
         failure.write_line(&mut line);
-        assert!(String::from_utf8(line).unwrap().contains("\"rawData\":\"\",\"sequenceNumber\":null,\"subSequenceNumber\":null,\"dataCatalogTable\":null}"));
+        assert!(String::from_utf8(line).unwrap().contains(
+            "\"rawData\":\"\",\"sequenceNumber\":null,\"subSequenceNumber\":null,\"dataCatalogTable\":null}"
+        ));
     }
 }

@@ -180,7 +180,7 @@ impl KeyRing {
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(|source| self.io("write", source))?;
         fs::rename(&fresh, &self.path).map_err(|source| self.io("rename", source))?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))
+        File::open(folder.unwrap_or_else(|| Path::new(".")))
             .and_then(|folder| folder.sync_all())
             .map_err(|source| self.io("sync the folder of", source))
     }
@@ -265,7 +265,13 @@ mod tests {
     fn arns_name_keys() {
         assert_eq!(key_id_of_arn("arn:aws:kms:eu-west-1:111122223333:key/orders"), Some("orders"));
         assert_eq!(key_id_of_arn("arn:aws:kms:eu-west-1:111122223333:alias/orders"), Some("orders"));
-        for wrong in ["orders", "arn:aws:s3:::key/orders", "arn:aws:kms:r:a:key/", "arn:aws:kms:r:a:orders", "arn:aws:kms:r:a:key/a/b"] {
+        for wrong in [
+            "orders",
+            "arn:aws:s3:::key/orders",
+            "arn:aws:kms:r:a:key/",
+            "arn:aws:kms:r:a:orders",
+            "arn:aws:kms:r:a:key/a/b",
+        ] {
             assert_eq!(key_id_of_arn(wrong), None, "{wrong}");
         }
     }

@@ -15,7 +15,8 @@ const COLUMNS_MAX: usize = 8;
 /// # Errors
 /// When the bytes are not a Parquet file.
 pub fn preview(bytes: Bytes, rows: usize) -> Result<String, parquet::errors::ParquetError> {
-    let mut reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(rows.max(1)).with_limit(rows).build()?;
+    let mut reader =
+        ParquetRecordBatchReaderBuilder::try_new(bytes)?.with_batch_size(rows.max(1)).with_limit(rows).build()?;
     let Some(batch) = reader.next().transpose()? else { return Ok("(no rows)".to_owned()) };
     let shown: Vec<usize> = (0..batch.num_columns().min(COLUMNS_MAX)).collect();
     let table = arrow::util::pretty::pretty_format_batches(&[without_zones(&batch.project(&shown)?)?])?;

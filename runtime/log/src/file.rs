@@ -184,8 +184,7 @@ mod tests {
 
     #[test]
     fn heads_survive_one_damaged_page_and_names_come_back() {
-        let head =
-            FileHead { kind: FileKind::Segment, number: 7, salt: 8, previous: 6, previous_valid_bytes: 12_345 };
+        let head = FileHead { kind: FileKind::Segment, number: 7, salt: 8, previous: 6, previous_valid_bytes: 12_345 };
         let disk = FakeDisk::new(0);
         disk.create_dir_all(Path::new("d")).unwrap();
         let path = Path::new("d").join(segment_name(7));

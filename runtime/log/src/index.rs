@@ -124,8 +124,15 @@ pub(crate) fn encode(head: &FileHead, valid_bytes: u64, refs: &Refs) -> Vec<u8> 
         frames.iter().for_each(|frame| frame.encode(&mut lists));
         #[expect(clippy::cast_sign_loss, reason = "read back the same way")]
         let oldest = summary.oldest_ms as u64;
-        let numbers =
-            [summary.shard.as_u64(), summary.first, summary.end, summary.bytes, summary.records, oldest, (lists_at + at) as u64];
+        let numbers = [
+            summary.shard.as_u64(),
+            summary.first,
+            summary.end,
+            summary.bytes,
+            summary.records,
+            oldest,
+            (lists_at + at) as u64,
+        ];
         table.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         #[expect(clippy::cast_possible_truncation, reason = "a file is at most 1 GiB")]
         table.extend_from_slice(&(frames.len() as u32).to_le_bytes());
@@ -293,8 +300,7 @@ mod tests {
                 add(&mut refs, ShardId::from_u64(shard), frame, i64::from(nth) - 5);
             }
         }
-        let head =
-            FileHead { kind: FileKind::Segment, number: 4, salt: 5, previous: 3, previous_valid_bytes: 0 };
+        let head = FileHead { kind: FileKind::Segment, number: 4, salt: 5, previous: 3, previous_valid_bytes: 0 };
         let bytes = encode(&head, 9000, &refs);
         let disk = FakeDisk::new(0);
         let path = Path::new("d/x.idx");

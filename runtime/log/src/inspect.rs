@@ -105,10 +105,10 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
         let path = source.path(dir);
         let records = scan.frames.iter().filter(|(_, header)| header.kind == FrameKind::Records);
         for (_, header) in records.clone() {
-            let shard = report.shards.entry(header.shard).or_insert_with(|| ShardReport {
-                first: Seq::new(header.first),
-                ..ShardReport::default()
-            });
+            let shard = report
+                .shards
+                .entry(header.shard)
+                .or_insert_with(|| ShardReport { first: Seq::new(header.first), ..ShardReport::default() });
             shard.records += u64::from(header.count);
             shard.first = shard.first.min(Seq::new(header.first));
             shard.end = shard.end.max(Seq::new(header.end()));
@@ -136,12 +136,7 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read at all.
-pub fn dump(
-    disk: &dyn Disk,
-    dir: &Path,
-    filter: Filter,
-    show: &mut dyn FnMut(&DumpedFrame),
-) -> Result<(), Error> {
+pub fn dump(disk: &dyn Disk, dir: &Path, filter: Filter, show: &mut dyn FnMut(&DumpedFrame)) -> Result<(), Error> {
     walk(disk, dir, &mut Vec::new(), &mut |source, file, _, scan| {
         let mut window = Window::new(file, scan.valid_bytes);
         for (offset, header) in &scan.frames {
@@ -196,7 +191,8 @@ fn walk(disk: &dyn Disk, dir: &Path, unreadable: &mut Vec<String>, visit: &mut V
     let names = disk.list(dir).map_err(Error::io("cannot list", dir))?;
     let settled = dir.join(SETTLED);
     let runs = disk.list(&settled).map_err(Error::io("cannot list", &settled))?;
-    let mut sources: BTreeSet<Source> = names.iter().filter_map(|name| segment_number(name)).map(Source::Segment).collect();
+    let mut sources: BTreeSet<Source> =
+        names.iter().filter_map(|name| segment_number(name)).map(Source::Segment).collect();
     sources.extend(runs.iter().filter_map(|name| run_of(name)));
     let mut heads = Vec::new();
     for source in sources {

@@ -202,9 +202,9 @@ impl<'a> Window<'a> {
             let Some(bytes) = self.get(next, length)? else { break };
             let mut candidates = Vec::new();
             for (nth, word) in bytes.chunks(ALIGN_BYTES).enumerate() {
-                if word.iter().any(|byte| *byte != 0) {
+                if let Some(last) = word.iter().rposition(|byte| *byte != 0) {
                     let place = next + (nth * ALIGN_BYTES) as u64;
-                    data_end = place + word.len() as u64;
+                    data_end = place + last as u64 + 1;
                     if word.starts_with(&MAGIC) && place > at {
                         candidates.push((place, data_end));
                     }

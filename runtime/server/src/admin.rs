@@ -140,11 +140,36 @@ impl Admin for ServerAdmin {
             metric("millrace_journal_free_bytes", "Free bytes of its file system.", false, status.free_bytes as f64),
             metric("millrace_journal_segments", "Segment files.", false, status.segments as f64),
             metric("millrace_journal_fsync_total", "Syncs of the journal.", true, status.fsyncs as f64),
-            metric("millrace_journal_fsync_seconds_total", "Time spent in them.", true, status.fsync_total.as_secs_f64()),
-            metric("millrace_journal_poisoned_segments_total", "Segments given up after a failed write or sync.", true, status.poisoned_segments as f64),
-            metric("millrace_journal_refusing", "1 while records are refused for want of room.", false, f64::from(u8::from(status.refusing.is_some()))),
-            metric("millrace_corruption_detected_total", "Damaged ranges set aside.", true, status.quarantined_total as f64),
-            metric("millrace_window_memory_bytes", "Bytes of open objects in memory.", false, self.streams.window_bytes() as f64),
+            metric(
+                "millrace_journal_fsync_seconds_total",
+                "Time spent in them.",
+                true,
+                status.fsync_total.as_secs_f64(),
+            ),
+            metric(
+                "millrace_journal_poisoned_segments_total",
+                "Segments given up after a failed write or sync.",
+                true,
+                status.poisoned_segments as f64,
+            ),
+            metric(
+                "millrace_journal_refusing",
+                "1 while records are refused for want of room.",
+                false,
+                f64::from(u8::from(status.refusing.is_some())),
+            ),
+            metric(
+                "millrace_corruption_detected_total",
+                "Damaged ranges set aside.",
+                true,
+                status.quarantined_total as f64,
+            ),
+            metric(
+                "millrace_window_memory_bytes",
+                "Bytes of open objects in memory.",
+                false,
+                self.streams.window_bytes() as f64,
+            ),
         ]
     }
 

@@ -52,19 +52,24 @@ pub(crate) fn keys_path(data_dir: &Path) -> PathBuf {
 
 /// Starts everything; the port answers when it returns.
 pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
-    let listener = TcpListener::bind(&settings.listen)
-        .await
-        .with_context(|| format!("listening on {}: is another server there? name another port with --listen", settings.listen))?;
+    let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
+        format!("listening on {}: is another server there? name another port with --listen", settings.listen)
+    })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let dir = settings.data_dir.clone();
     let policy = policy(&settings)?;
     disk.create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-    let (journal, recovery) = Journal::open(Arc::clone(&disk), dir.join("journal"), settings.journal.clone(), Arc::clone(&clock))
-        .with_context(|| format!("opening the journal in {}", dir.display()))?;
+    let (journal, recovery) =
+        Journal::open(Arc::clone(&disk), dir.join("journal"), settings.journal.clone(), Arc::clone(&clock))
+            .with_context(|| format!("opening the journal in {}", dir.display()))?;
     if !recovery.quarantined.is_empty() || recovery.torn_bytes > 0 {
-        tracing::warn!(torn_bytes = recovery.torn_bytes, quarantined = recovery.quarantined.len(), "recovered; see `millrace journal verify`");
+        tracing::warn!(
+            torn_bytes = recovery.torn_bytes,
+            quarantined = recovery.quarantined.len(),
+            "recovered; see `millrace journal verify`"
+        );
     }
     let place = Place { region: settings.region.clone(), account_id: settings.account_id.clone() };
     let catalog = Arc::new(
@@ -72,12 +77,7 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
             .with_context(|| format!("opening the catalog in {}", dir.display()))?,
     );
     let functions = functions(&dir, &disk, &catalog, &clock, &entropy)?;
-    let mut objects = settings.objects.clone();
-    objects.fill_from_environment(&|name| std::env::var(name).ok());
-    if let Some(endpoint) = &settings.s3_endpoint {
-        objects.use_s3_endpoint(endpoint);
-    }
-    let buckets = ObjectBuckets::new(dir.join("objects"), objects, Arc::new(|name: &str| std::env::var(name).ok()))?;
+    let buckets = buckets(&settings, &dir)?;
     let streams = Streams::start(Parts {
         journal: journal.clone(),
         disk,
@@ -103,9 +103,30 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
     let url = format!("{scheme}://{}", listener.local_addr()?);
     let (trigger, shutdown) = ShutdownTrigger::new();
     let front = Tasks::new();
-    let parts = FrontParts { settings: FrontSettings::default(), policy, catalog, streams: streams.clone(), admin, clock, entropy, tls, shutdown };
+    let parts = FrontParts {
+        settings: FrontSettings::default(),
+        policy,
+        catalog,
+        streams: streams.clone(),
+        admin,
+        clock,
+        entropy,
+        tls,
+        shutdown,
+    };
     front.spawn("front", Front::serve(vec![listener], parts));
     Ok(Server { url, notes, streams, journal, shutdown: trigger, front })
+}
+
+/// Buckets as the settings, the variables and the flag say; the flag wins.
+fn buckets(settings: &Settings, dir: &Path) -> Result<ObjectBuckets> {
+    let mut objects = settings.objects.clone();
+    // The endpoint first: it makes the default an S3 store, which the environment then fills.
+    if let Some(endpoint) = &settings.s3_endpoint {
+        objects.use_s3_endpoint(endpoint);
+    }
+    objects.fill_from_environment(&|name| std::env::var(name).ok());
+    Ok(ObjectBuckets::new(dir.join("objects"), objects, Arc::new(|name: &str| std::env::var(name).ok()))?)
 }
 
 fn policy(settings: &Settings) -> Result<Policy> {
@@ -143,7 +164,8 @@ fn functions(
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Arc<Functions>> {
-    let host = Host::new(&HostSettings::default(), Arc::clone(clock), Arc::clone(entropy)).context("starting the function host")?;
+    let host = Host::new(&HostSettings::default(), Arc::clone(clock), Arc::clone(entropy))
+        .context("starting the function host")?;
     let key = artifact_key(&dir.join("keys"), &**entropy)?;
     let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
     let parts = FunctionParts {

@@ -23,7 +23,10 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub(crate) enum Credentials {
     /// Any key does: a server in `--dev`.
     Dev,
-    Keys { id: String, secret: String },
+    Keys {
+        id: String,
+        secret: String,
+    },
     Token(String),
 }
 
@@ -62,7 +65,11 @@ impl Client {
         let tls = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let refused = || format!("no server answers at {endpoint}: start one with `millrace serve --dev`, or name it with --endpoint");
+        let refused = || {
+            format!(
+                "no server answers at {endpoint}: start one with `millrace serve --dev`, or name it with --endpoint"
+            )
+        };
         let stream = TcpStream::connect((host.as_str(), port)).await.with_context(refused)?;
         stream.set_nodelay(true)?;
         let tasks = millrace_tasks::Tasks::new();
@@ -131,7 +138,14 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    fn authorise(&self, method: &Method, path: &str, service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<()> {
+    fn authorise(
+        &self,
+        method: &Method,
+        path: &str,
+        service: &str,
+        headers: &mut HeaderMap,
+        body: &[u8],
+    ) -> Result<()> {
         let (key_id, secret) = match &self.credentials {
             Credentials::Token(token) => {
                 headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {token}"))?);

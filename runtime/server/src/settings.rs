@@ -15,7 +15,9 @@ use toml::{Table, Value};
 const PREFIX: &str = "MILLRACE_";
 /// Variables with the prefix that are not settings of the server: of the client commands, of the
 /// object store's credentials (read by `millrace-object`), of the tests.
-const OTHERS: [&str; 5] = ["ENDPOINT", "S3_", "TEST_", "BIN", "PLANT"];
+const OTHERS: [&str; 5] = ["ENDPOINT", "CA", "CONFIG", "BIN", "PLANT"];
+/// Beginnings of names that are not settings of the server, either.
+const OTHER_PREFIXES: [&str; 2] = ["S3_", "TEST_"];
 /// Bytes of a settings file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -150,12 +152,18 @@ pub(crate) fn load(
     check_keys(&table, "", &known)?;
     for (name, value) in variables {
         let Some(short) = name.strip_prefix(PREFIX) else { continue };
-        if OTHERS.iter().any(|other| short.starts_with(other)) {
+        if OTHERS.contains(&short) || OTHER_PREFIXES.iter().any(|other| short.starts_with(other)) {
             continue;
         }
         let key = known.keys().find(|key| key.replace('.', "_").to_uppercase() == short);
+        if short.starts_with("OBJECTS_") {
+            bail!(
+                "the variable {name} sets nothing: [objects] is set in millrace.toml, credentials also as MILLRACE_S3_… and AWS_…"
+            );
+        }
         let Some(key) = key else {
-            let names: Vec<_> = known.keys().map(|key| format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())).collect();
+            let names: Vec<_> =
+                known.keys().map(|key| format!("{PREFIX}{}", key.replace('.', "_").to_uppercase())).collect();
             bail!("the variable {name} sets nothing{}", nearest(&name, names.iter().map(String::as_str)));
         };
         set(&mut table, key, &value, &known)?;
@@ -167,7 +175,9 @@ pub(crate) fn load(
         set(&mut table, key, value, &known)?;
     }
     // Only the message: the error's own text would show the line, which may hold a secret.
-    Value::Table(table).try_into().map_err(|error: toml::de::Error| anyhow::anyhow!("the settings: {}", error.message()))
+    Value::Table(table)
+        .try_into()
+        .map_err(|error: toml::de::Error| anyhow::anyhow!("the settings: {}", error.message()))
 }
 
 /// The effective settings as TOML, secrets not shown.
@@ -270,14 +280,20 @@ mod tests {
     use super::*;
 
     fn with(variables: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings> {
-        let owned = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        let owned =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
         load(None, owned(variables).into_iter(), &owned(flags))
     }
 
     #[test]
     fn flags_win_over_variables_and_variables_over_defaults() {
         let settings = with(
-            &[("MILLRACE_DELIVERY_INTERVAL_SCALE", "0.5"), ("MILLRACE_DEV", "1"), ("HOME", "x"), ("MILLRACE_REGION", "a")],
+            &[
+                ("MILLRACE_DELIVERY_INTERVAL_SCALE", "0.5"),
+                ("MILLRACE_DEV", "1"),
+                ("HOME", "x"),
+                ("MILLRACE_REGION", "a"),
+            ],
             &[("region", "b"), ("journal.segment_bytes", "1048576")],
         )
         .expect("settings");
@@ -305,7 +321,8 @@ mod tests {
             std::fs::write(&path, text).expect("file");
             load(Some(&path), std::iter::empty(), &[])
         };
-        let settings = load_text("dev = true\n[[access_keys]]\nid = 'a'\nsecret = 's3cret'\n[delivery]\ngzip_level = 1\n");
+        let settings =
+            load_text("dev = true\n[[access_keys]]\nid = 'a'\nsecret = 's3cret'\n[delivery]\ngzip_level = 1\n");
         let settings = settings.expect("settings");
         assert_eq!(settings.delivery.gzip_level, 1);
         assert_eq!(settings.access_keys[0].secret.expose(), "s3cret");

@@ -43,10 +43,7 @@ impl Workers {
     ///
     /// # Errors
     /// [`WorkersGone`] at shutdown.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, WorkersGone> {
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, WorkersGone> {
         let (answer, answered) = oneshot::channel();
         let mut job: Job = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work));

@@ -10,7 +10,7 @@ mod ids;
 mod members;
 mod retry;
 
-pub use batch::{Batch, BatchBuilder, BatchFull, Columns, RECORDS_MAX, PAYLOAD_BYTES_MAX};
+pub use batch::{Batch, BatchBuilder, BatchFull, Columns, PAYLOAD_BYTES_MAX, RECORDS_MAX};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use counts::Counts;
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};

@@ -118,9 +118,7 @@ impl Members {
 
     /// The ranges as (output index, from, to), by index and then by sequence.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Seq, Seq)> + '_ {
-        self.ranges
-            .iter()
-            .flat_map(|(index, ranges)| ranges.iter().map(|(s, e)| (*index, Seq::new(*s), Seq::new(*e))))
+        self.ranges.iter().flat_map(|(index, ranges)| ranges.iter().map(|(s, e)| (*index, Seq::new(*s), Seq::new(*e))))
     }
 
     /// Appends the stored form.

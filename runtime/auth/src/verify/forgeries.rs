@@ -29,14 +29,7 @@ impl Request {
             headers: &self.headers,
             authority: None,
         };
-        let mut open = begin(
-            policy(),
-            &head,
-            &Expected {
-                services: &SERVICES,
-            },
-            self.now_ms,
-        )?;
+        let mut open = begin(policy(), &head, &Expected { services: &SERVICES }, self.now_ms)?;
         self.body.chunks(7).for_each(|chunk| open.update(chunk));
         open.finish()
     }
@@ -52,12 +45,7 @@ impl Request {
     }
 
     fn with_header(&self, name: &str, value: &str) -> Self {
-        self.with(|r| {
-            drop(
-                r.headers
-                    .insert(header_name(name), HeaderValue::from_str(value).unwrap()),
-            )
-        })
+        self.with(|r| drop(r.headers.insert(header_name(name), HeaderValue::from_str(value).unwrap())))
     }
 
     fn with_authorization(&self, change: impl FnOnce(&str) -> String) -> Self {
@@ -80,98 +68,46 @@ fn signed_request() -> impl Strategy<Value = Request> {
         any::<bool>(),
         -SKEW_MS_MAX / 1_000..=SKEW_MS_MAX / 1_000,
     )
-        .prop_map(
-            |(method, path, query, extra, content_type, body, names_hash, skew_s)| {
-                let mut headers = HeaderMap::new();
-                let mut set = |name: &str, value: &str| {
-                    headers.insert(header_name(name), HeaderValue::from_str(value).unwrap());
-                };
-                set("host", "localhost:4573");
-                set("user-agent", "not signed");
-                set("x-amz-target", "Firehose_20150804.PutRecordBatch");
-                extra.iter().for_each(|(name, value)| set(name, value));
-                content_type
-                    .iter()
-                    .for_each(|value| set("content-type", value));
-                let hash = body_sha256_hex(&body);
-                if names_hash {
-                    set("x-amz-content-sha256", &hash);
-                }
-                let path = if path.starts_with('/') {
-                    path
-                } else {
-                    format!("/{path}")
-                };
-                sign(
-                    &PARAMS,
-                    method,
-                    &path,
-                    query.as_deref(),
-                    &mut headers,
-                    &hash,
-                )
-                .unwrap();
-                Request {
-                    method: method.to_owned(),
-                    path,
-                    query,
-                    headers,
-                    body,
-                    now_ms: NOW_MS + skew_s * 1_000,
-                }
-            },
-        )
+        .prop_map(|(method, path, query, extra, content_type, body, names_hash, skew_s)| {
+            let mut headers = HeaderMap::new();
+            let mut set = |name: &str, value: &str| {
+                headers.insert(header_name(name), HeaderValue::from_str(value).unwrap());
+            };
+            set("host", "localhost:4573");
+            set("user-agent", "not signed");
+            set("x-amz-target", "Firehose_20150804.PutRecordBatch");
+            extra.iter().for_each(|(name, value)| set(name, value));
+            content_type.iter().for_each(|value| set("content-type", value));
+            let hash = body_sha256_hex(&body);
+            if names_hash {
+                set("x-amz-content-sha256", &hash);
+            }
+            let path = if path.starts_with('/') { path } else { format!("/{path}") };
+            sign(&PARAMS, method, &path, query.as_deref(), &mut headers, &hash).unwrap();
+            Request { method: method.to_owned(), path, query, headers, body, now_ms: NOW_MS + skew_s * 1_000 }
+        })
 }
 
 /// Method, path, query and body changed.
 fn in_the_request(of: &Request, at: usize, into: &mut Vec<(String, Request)>) {
     let mut push = |name: &str, forged| into.push((name.to_owned(), forged));
-    push(
-        "method",
-        of.with(|r| r.method = if r.method == "POST" { "GET" } else { "POST" }.to_owned()),
-    );
-    push(
-        "method case",
-        of.with(|r| r.method = r.method.to_lowercase()),
-    );
+    push("method", of.with(|r| r.method = if r.method == "POST" { "GET" } else { "POST" }.to_owned()));
+    push("method case", of.with(|r| r.method = r.method.to_lowercase()));
     push("path longer", of.with(|r| r.path.push('x')));
-    push(
-        "path with a step back",
-        of.with(|r| r.path.push_str("/x/..")),
-    );
+    push("path with a step back", of.with(|r| r.path.push_str("/x/..")));
     push("path with a dot", of.with(|r| r.path.insert_str(0, "/.")));
     push("path encoded", of.with(|r| r.path.push_str("%41")));
     push("path moved", of.with(|r| r.path.insert_str(0, "/x")));
-    let grown = of
-        .query
-        .as_ref()
-        .map_or_else(|| "z=1".to_owned(), |q| format!("{q}&z=1"));
+    let grown = of.query.as_ref().map_or_else(|| "z=1".to_owned(), |q| format!("{q}&z=1"));
     push("query longer", of.with(|r| r.query = Some(grown)));
     if let Some(query) = &of.query {
         push("query gone", of.with(|r| r.query = None));
-        push(
-            "query moved into the path",
-            of.with(|r| (r.path, r.query) = (format!("{}?{query}", r.path), None)),
-        );
-        push(
-            "query value",
-            of.with(|r| r.query = Some(format!("{query}x"))),
-        );
-        push(
-            "query name",
-            of.with(|r| r.query = Some(format!("x{query}"))),
-        );
+        push("query moved into the path", of.with(|r| (r.path, r.query) = (format!("{}?{query}", r.path), None)));
+        push("query value", of.with(|r| r.query = Some(format!("{query}x"))));
+        push("query name", of.with(|r| r.query = Some(format!("x{query}"))));
     }
-    for name in [
-        "X-Amz-Signature",
-        "x-amz-algorithm",
-        "X%2DAmz-Credential",
-        "AWSAccessKeyId",
-    ] {
-        push(
-            "credentials in the query too",
-            of.with(|r| r.query = Some(format!("{name}=1"))),
-        );
+    for name in ["X-Amz-Signature", "x-amz-algorithm", "X%2DAmz-Credential", "AWSAccessKeyId"] {
+        push("credentials in the query too", of.with(|r| r.query = Some(format!("{name}=1"))));
         let moved = of.with(|r| {
             r.query = Some(format!("{name}=1"));
             r.headers.remove("authorization");
@@ -179,16 +115,7 @@ fn in_the_request(of: &Request, at: usize, into: &mut Vec<(String, Request)>) {
         push("credentials in the query alone", moved);
     }
     push("body longer", of.with(|r| r.body.push(b'x')));
-    push(
-        "body gone or made",
-        of.with(|r| {
-            r.body = if r.body.is_empty() {
-                vec![0]
-            } else {
-                Vec::new()
-            }
-        }),
-    );
+    push("body gone or made", of.with(|r| r.body = if r.body.is_empty() { vec![0] } else { Vec::new() }));
     if !of.body.is_empty() {
         let at = at % of.body.len();
         push("body bit", of.with(|r| r.body[at] ^= 1));
@@ -198,73 +125,37 @@ fn in_the_request(of: &Request, at: usize, into: &mut Vec<(String, Request)>) {
 
 /// Each signed header changed, removed and repeated; headers added.
 fn in_the_headers(of: &Request, into: &mut Vec<(String, Request)>) {
-    let signed: Vec<HeaderName> = of
-        .headers
-        .keys()
-        .filter(|name| !["user-agent", "authorization"].contains(&name.as_str()))
-        .cloned()
-        .collect();
+    let signed: Vec<HeaderName> =
+        of.headers.keys().filter(|name| !["user-agent", "authorization"].contains(&name.as_str())).cloned().collect();
     for name in signed {
         let value = of.text(name.as_str());
-        into.push((
-            format!("{name} longer"),
-            of.with_header(name.as_str(), &format!("{value}x")),
-        ));
+        into.push((format!("{name} longer"), of.with_header(name.as_str(), &format!("{value}x"))));
         into.push((format!("{name} empty"), of.with_header(name.as_str(), "")));
-        into.push((
-            format!("{name} gone"),
-            of.with(|r| drop(r.headers.remove(&name))),
-        ));
+        into.push((format!("{name} gone"), of.with(|r| drop(r.headers.remove(&name)))));
         let second = HeaderValue::from_str(&value).unwrap();
-        into.push((
-            format!("{name} twice"),
-            of.with(|r| assert!(r.headers.append(&name, second))),
-        ));
+        into.push((format!("{name} twice"), of.with(|r| assert!(r.headers.append(&name, second)))));
     }
     let mut push = |name: &str, forged| into.push((name.to_owned(), forged));
     push("unsigned x-amz header", of.with_header("x-amz-z", "1"));
-    push(
-        "unsigned header of ours",
-        of.with_header("x-millrace-z", "1"),
-    );
-    push(
-        "unsigned encoding",
-        of.with_header("content-encoding", "gzip"),
-    );
-    push(
-        "session token",
-        of.with_header("x-amz-security-token", "FwoG"),
-    );
+    push("unsigned header of ours", of.with_header("x-millrace-z", "1"));
+    push("unsigned encoding", of.with_header("content-encoding", "gzip"));
+    push("session token", of.with_header("x-amz-security-token", "FwoG"));
     push("content type", of.with_header("content-type", "other/type"));
-    for value in [
-        "UNSIGNED-PAYLOAD",
-        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        "e3b0",
-    ] {
-        push(
-            "payload form",
-            of.with_header("x-amz-content-sha256", value),
-        );
+    for value in
+        ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "e3b0"]
+    {
+        push("payload form", of.with_header("x-amz-content-sha256", value));
     }
-    push(
-        "payload hash",
-        of.with_header("x-amz-content-sha256", &body_sha256_hex(b"another")),
-    );
+    push("payload hash", of.with_header("x-amz-content-sha256", &body_sha256_hex(b"another")));
     let stamp = Stamp::from_iso(&of.text("x-amz-date")).unwrap();
     for shift_s in [-86_400, -60, -1, 1, 60, 86_400] {
         let shifted = Stamp::from_ms(stamp.ms() + shift_s * 1_000);
         push("date", of.with_header("x-amz-date", shifted.as_str()));
-        let elsewhere = of
-            .with_header("date", shifted.as_str())
-            .with(|r| drop(r.headers.remove("x-amz-date")));
+        let elsewhere = of.with_header("date", shifted.as_str()).with(|r| drop(r.headers.remove("x-amz-date")));
         push("date in the other header", elsewhere);
     }
     push("too late", of.with(|r| r.now_ms = NOW_MS + SKEW_MS_MAX + 1));
-    push(
-        "too early",
-        of.with(|r| r.now_ms = NOW_MS - SKEW_MS_MAX - 1),
-    );
+    push("too early", of.with(|r| r.now_ms = NOW_MS - SKEW_MS_MAX - 1));
 }
 
 /// The Authorization header changed, in its parts and at any place.
@@ -292,46 +183,22 @@ fn in_the_authorization(of: &Request, at: usize, letter: char, into: &mut Vec<(S
     ] {
         let forged = text.replacen(from, to, 1);
         assert_ne!(forged, text, "{from} is not there");
-        push(
-            &format!("{from} -> {to}"),
-            of.with_authorization(|_| forged),
-        );
+        push(&format!("{from} -> {to}"), of.with_authorization(|_| forged));
     }
-    push(
-        "signature upper case",
-        of.with_authorization(|_| head.to_owned() + &signature.to_uppercase()),
-    );
+    push("signature upper case", of.with_authorization(|_| head.to_owned() + &signature.to_uppercase()));
     push("signature gone", of.with_authorization(|_| head.to_owned()));
-    push(
-        "signature of zeros",
-        of.with_authorization(|_| head.to_owned() + &"0".repeat(64)),
-    );
-    push(
-        "signature longer",
-        of.with_authorization(|_| text.clone() + "0"),
-    );
-    push(
-        "authorization gone",
-        of.with(|r| drop(r.headers.remove("authorization"))),
-    );
+    push("signature of zeros", of.with_authorization(|_| head.to_owned() + &"0".repeat(64)));
+    push("signature longer", of.with_authorization(|_| text.clone() + "0"));
+    push("authorization gone", of.with(|r| drop(r.headers.remove("authorization"))));
     let second = HeaderValue::from_str(&text).unwrap();
-    push(
-        "authorization twice",
-        of.with(|r| assert!(r.headers.append("authorization", second))),
-    );
+    push("authorization twice", of.with(|r| assert!(r.headers.append("authorization", second))));
     for at in [at % text.len(), head.len() + at % 64] {
         let old = text.as_bytes()[at];
         // Spaces around parameters mean nothing; every other character does.
         if old != b' ' && char::from(old) != letter {
             let (before, after) = (text.split_at(at).0, text.split_at(at + 1).1);
-            push(
-                &format!("{at}: {letter}"),
-                of.with_authorization(|_| format!("{before}{letter}{after}")),
-            );
-            push(
-                &format!("{at}: cut"),
-                of.with_authorization(|_| format!("{before}{after}")),
-            );
+            push(&format!("{at}: {letter}"), of.with_authorization(|_| format!("{before}{letter}{after}")));
+            push(&format!("{at}: cut"), of.with_authorization(|_| format!("{before}{after}")));
         }
     }
 }

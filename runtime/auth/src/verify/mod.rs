@@ -38,12 +38,7 @@ const SINGLE_HEADERS: [&str; 8] = [
 ];
 
 /// Query parameters that carry credentials: Signature Version 4, 4A and 2.
-const QUERY_CREDENTIALS: [&[u8]; 4] = [
-    b"X-Amz-Algorithm",
-    b"X-Amz-Credential",
-    b"X-Amz-Signature",
-    b"AWSAccessKeyId",
-];
+const QUERY_CREDENTIALS: [&[u8]; 4] = [b"X-Amz-Algorithm", b"X-Amz-Credential", b"X-Amz-Signature", b"AWSAccessKeyId"];
 
 /// What a route takes.
 #[derive(Debug, Clone, Copy)]
@@ -96,9 +91,7 @@ pub fn begin(
 ) -> Result<Verification, AuthError> {
     match policy {
         Policy::Dev => Ok(Verification(State::Dev)),
-        Policy::Keys(keys) => {
-            open(keys, head, expected, now_ms).map(|open| Verification(State::Open(Box::new(open))))
-        }
+        Policy::Keys(keys) => open(keys, head, expected, now_ms).map(|open| Verification(State::Open(Box::new(open)))),
     }
 }
 
@@ -140,28 +133,17 @@ impl Open {
     }
 }
 
-fn open(
-    keys: &AccessKeys,
-    head: &RequestHead<'_>,
-    expected: &Expected<'_>,
-    now_ms: i64,
-) -> Result<Open, AuthError> {
+fn open(keys: &AccessKeys, head: &RequestHead<'_>, expected: &Expected<'_>, now_ms: i64) -> Result<Open, AuthError> {
     let headers = head.headers;
-    let in_query = query_names(head.raw_query.unwrap_or_default()).any(|name| {
-        QUERY_CREDENTIALS
-            .iter()
-            .any(|credential| name.eq_ignore_ascii_case(credential))
-    });
+    let in_query = query_names(head.raw_query.unwrap_or_default())
+        .any(|name| QUERY_CREDENTIALS.iter().any(|credential| name.eq_ignore_ascii_case(credential)));
     if in_query && headers.contains_key(AUTHORIZATION) {
         return Err(AuthError::QueryAndHeader);
     }
     if in_query {
         return Err(AuthError::QuerySignature);
     }
-    if let Some(name) = SINGLE_HEADERS
-        .iter()
-        .find(|name| headers.get_all(**name).iter().nth(1).is_some())
-    {
+    if let Some(name) = SINGLE_HEADERS.iter().find(|name| headers.get_all(**name).iter().nth(1).is_some()) {
         return Err(AuthError::HeaderRepeated(name));
     }
     let auth = Authorization::parse(header(headers)?.ok_or(AuthError::Missing)?)?;
@@ -179,11 +161,7 @@ fn open(
         return Err(AuthError::Unrecognized);
     }
     let (key, kept) = keys
-        .signing_key(
-            auth.key_id,
-            auth.key_scope,
-            [auth.day, auth.region, auth.service],
-        )
+        .signing_key(auth.key_id, auth.key_scope, [auth.day, auth.region, auth.service])
         .ok_or(AuthError::Unrecognized)?;
     Ok(Open {
         body: Sha256::new(),
@@ -194,10 +172,7 @@ fn open(
         signature: auth.signature,
         key,
         keep: (!kept).then(|| (Arc::clone(&keys.signing_keys), auth.key_scope.into())),
-        identity: Identity::AccessKey {
-            key_id: auth.key_id.to_owned(),
-            region: auth.region.to_owned(),
-        },
+        identity: Identity::AccessKey { key_id: auth.key_id.to_owned(), region: auth.region.to_owned() },
     })
 }
 
@@ -211,11 +186,7 @@ fn dated(headers: &HeaderMap) -> Result<Stamp, AuthError> {
     stamp.ok_or(AuthError::DateForm)
 }
 
-fn check_scope(
-    auth: &Authorization<'_>,
-    stamp: &Stamp,
-    expected: &Expected<'_>,
-) -> Result<(), AuthError> {
+fn check_scope(auth: &Authorization<'_>, stamp: &Stamp, expected: &Expected<'_>) -> Result<(), AuthError> {
     if auth.day != stamp.day() {
         return Err(AuthError::ScopeDate {
             scope: shown(auth.day),
@@ -224,22 +195,14 @@ fn check_scope(
         });
     }
     if !expected.services.contains(&auth.service) {
-        let named: Vec<&str> = expected
-            .services
-            .iter()
-            .copied()
-            .filter(|service| !service.is_empty())
-            .collect();
+        let named: Vec<&str> = expected.services.iter().copied().filter(|service| !service.is_empty()).collect();
         return Err(AuthError::ScopeService(named.join("' or '")));
     }
     Ok(())
 }
 
 fn check_skew(stamp: &Stamp, now_ms: i64) -> Result<(), AuthError> {
-    let [earliest_ms, latest_ms] = [
-        now_ms.saturating_sub(SKEW_MS_MAX),
-        now_ms.saturating_add(SKEW_MS_MAX),
-    ];
+    let [earliest_ms, latest_ms] = [now_ms.saturating_sub(SKEW_MS_MAX), now_ms.saturating_add(SKEW_MS_MAX)];
     if (earliest_ms..=latest_ms).contains(&stamp.ms()) {
         return Ok(());
     }
@@ -247,17 +210,9 @@ fn check_skew(stamp: &Stamp, now_ms: i64) -> Result<(), AuthError> {
     let behind = stamp.ms() < earliest_ms;
     let (stamp, now) = (text(stamp.ms()), text(now_ms));
     Err(if behind {
-        AuthError::Expired {
-            stamp,
-            bound: text(earliest_ms),
-            now,
-        }
+        AuthError::Expired { stamp, bound: text(earliest_ms), now }
     } else {
-        AuthError::NotYetCurrent {
-            stamp,
-            bound: text(latest_ms),
-            now,
-        }
+        AuthError::NotYetCurrent { stamp, bound: text(latest_ms), now }
     })
 }
 
@@ -266,13 +221,9 @@ fn check_signed_headers(signed: &[&str], headers: &HeaderMap) -> Result<(), Auth
     if !signed.contains(&HOST.as_str()) {
         return Err(AuthError::HostNotSigned);
     }
-    let unsigned = headers
-        .keys()
-        .filter(|name| must_be_signed(name))
-        .find(|name| signed.binary_search(&name.as_str()).is_err());
-    unsigned.map_or(Ok(()), |name| {
-        Err(AuthError::HeaderNotSigned(shown(name.as_str())))
-    })
+    let unsigned =
+        headers.keys().filter(|name| must_be_signed(name)).find(|name| signed.binary_search(&name.as_str()).is_err());
+    unsigned.map_or(Ok(()), |name| Err(AuthError::HeaderNotSigned(shown(name.as_str()))))
 }
 
 /// The hash that the request names for its body. Bodies that are unsigned, or signed chunk by
@@ -288,9 +239,7 @@ fn body_expected(headers: &HeaderMap) -> Result<Option<Digest>, AuthError> {
     if value.starts_with(b"STREAMING-") {
         return Err(AuthError::Payload("a STREAMING- payload"));
     }
-    from_hex(value)
-        .map(Some)
-        .ok_or(AuthError::Payload("another value"))
+    from_hex(value).map(Some).ok_or(AuthError::Payload("another value"))
 }
 
 #[cfg(test)]

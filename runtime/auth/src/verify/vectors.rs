@@ -24,11 +24,7 @@ const VECTORS: &[Vector] = &[
         method: "GET",
         path: "/",
         query: "",
-        headers: &[
-            ("my-header1", "value2"),
-            ("my-header1", "value2"),
-            ("my-header1", "value1"),
-        ],
+        headers: &[("my-header1", "value2"), ("my-header1", "value2"), ("my-header1", "value1")],
         signed_headers: "host;my-header1;x-amz-date",
         body: "",
         signature: "c9d5ea9f3f72853aea855b47ea873832890dbdd183b4468f858259531a5138ea",
@@ -256,10 +252,7 @@ const VECTORS: &[Vector] = &[
         headers: &[
             ("content-type", "application/x-www-form-urlencoded"),
             ("content-length", "13"),
-            (
-                "x-amz-content-sha256",
-                "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e",
-            ),
+            ("x-amz-content-sha256", "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e"),
         ],
         signed_headers: "content-length;content-type;host;x-amz-content-sha256;x-amz-date",
         body: "Param1=value1",
@@ -271,15 +264,9 @@ const VECTORS: &[Vector] = &[
         path: "/",
         query: "",
         headers: &[
-            (
-                "content-type",
-                "application/x-www-form-urlencoded; charset=utf-8",
-            ),
+            ("content-type", "application/x-www-form-urlencoded; charset=utf-8"),
             ("content-length", "13"),
-            (
-                "x-amz-content-sha256",
-                "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e",
-            ),
+            ("x-amz-content-sha256", "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e"),
         ],
         signed_headers: "content-length;content-type;host;x-amz-content-sha256;x-amz-date",
         body: "Param1=value1",
@@ -298,10 +285,7 @@ fn vector_headers(vector: &Vector) -> HeaderMap {
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders={}, Signature={}",
         vector.signed_headers, vector.signature
     );
-    headers.insert(
-        AUTHORIZATION,
-        HeaderValue::from_str(&authorization).unwrap(),
-    );
+    headers.insert(AUTHORIZATION, HeaderValue::from_str(&authorization).unwrap());
     headers
 }
 
@@ -317,19 +301,8 @@ fn the_requests_of_the_aws_suite_are_accepted() {
             authority: None,
         };
         let identity = check(&head, vector.body.as_bytes(), NOW_MS);
-        assert!(
-            matches!(identity, Ok(Identity::AccessKey { .. })),
-            "{}: {identity:?}",
-            vector.name
-        );
+        assert!(matches!(identity, Ok(Identity::AccessKey { .. })), "{}: {identity:?}", vector.name);
         let other = check(&head, b"another body", NOW_MS).unwrap_err();
-        assert!(
-            matches!(
-                other,
-                AuthError::PayloadMismatch | AuthError::SignatureMismatch
-            ),
-            "{}",
-            vector.name
-        );
+        assert!(matches!(other, AuthError::PayloadMismatch | AuthError::SignatureMismatch), "{}", vector.name);
     }
 }

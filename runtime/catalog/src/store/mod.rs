@@ -116,11 +116,17 @@ impl Catalog {
             let next = meta.get("next_stream_id")?.map_or(1, |v| v.value());
             meta.insert("next_stream_id", next + 1)?;
             // 2^32 creations on one data directory are refused as a limit, never wrapped.
-            StreamId(u32::try_from(next).map_err(|_| Error::Limit { what: "streams ever made", limit: u32::MAX as usize })?)
+            StreamId(
+                u32::try_from(next)
+                    .map_err(|_| Error::Limit { what: "streams ever made", limit: u32::MAX as usize })?,
+            )
         };
         let stream = Stream {
             id,
-            arn: format!("arn:aws:firehose:{}:{}:deliverystream/{}", self.place.region, self.place.account_id, new.name),
+            arn: format!(
+                "arn:aws:firehose:{}:{}:deliverystream/{}",
+                self.place.region, self.place.account_id, new.name
+            ),
             name: new.name,
             created_ms: self.clock.now_ms(),
             version: 1,
@@ -278,8 +284,11 @@ fn put(
     key: &str,
     value: &impl Serialize,
 ) -> Result<(), Error> {
-    let text = serde_json::to_string(value)
-        .map_err(|source| Error::Damaged { table: table_name, key: key.to_owned(), source })?;
+    let text = serde_json::to_string(value).map_err(|source| Error::Damaged {
+        table: table_name,
+        key: key.to_owned(),
+        source,
+    })?;
     write.open_table(table)?.insert(key, text.as_str())?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_tasks::Tasks;
-use millrace_types::{Counts, Members, Seq};
+use millrace_types::Counts;
 use tokio::sync::mpsc;
 
 use super::{Life, SHIPS_MAX};
@@ -20,7 +20,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>) -> Result<Life, Trouble> {
     let plan = Arc::new(plan(lane).await?);
     let shared = &lane.shared;
     let state = shared.journal.shard(lane.shard);
-    let (watermark, done) = state.map_or((Seq::ZERO, Members::new()), |s| (s.watermark, s.done));
+    let (watermark, done) = state.map_or_else(Default::default, |s| (s.watermark, s.done));
     let mut tracker = Tracker::new(watermark);
     let mut claimed = done;
     let (landing, arrivals) = mpsc::channel(SHIPS_MAX);

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::NullBufferBuilder;
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Date32Array, Decimal128Array, Float32Array,
     Float64Array, Int8Array, Int16Array, Int32Array, Int64Array, ListArray, MapArray, StringArray, StructArray,
     TimestampMicrosecondArray,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::array::NullBufferBuilder;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::error::ArrowError;
 
@@ -298,17 +298,17 @@ fn append_list<'a>(
     }
 }
 
-fn append_map<'a>(
-    pair: &mut (Column, Column),
-    token: &Token<'a>,
-    context: &mut Context<'_, 'a>,
-) -> Result<(), Misfit> {
+fn append_map<'a>(pair: &mut (Column, Column), token: &Token<'a>, context: &mut Context<'_, 'a>) -> Result<(), Misfit> {
     let Token::Object(raw) = token else {
         return Err(Misfit::malformed(format!("{} where a map is expected", token.kind())));
     };
     super::row::each_member(raw, context, |key, value, context| {
         let fold = context.rules.dialect == Dialect::OpenX && context.rules.fold_case;
-        if fold { pair.0.append_text(&key.to_lowercase()) } else { pair.0.append_text(key) }
+        if fold {
+            pair.0.append_text(&key.to_lowercase())
+        } else {
+            pair.0.append_text(key)
+        }
         pair.1.append(value, context).map_err(|misfit| misfit.within(key))
     })
 }

@@ -108,7 +108,13 @@ fn shape_of_record(record: &[u8], rules: &Rules) -> Result<Members, Misfit> {
     Err(too_many_rows())
 }
 
-fn member(members: &mut Members, key: &str, raw: &str, depth: usize, context: &mut Context<'_, '_>) -> Result<(), Misfit> {
+fn member(
+    members: &mut Members,
+    key: &str,
+    raw: &str,
+    depth: usize,
+    context: &mut Context<'_, '_>,
+) -> Result<(), Misfit> {
     let Some(column) = context.rules.column_of(key, depth == 0) else {
         if context.rules.unknown == Unknown::Refused {
             return Err(Misfit::malformed("the key can name no column").within(key));
@@ -118,7 +124,9 @@ fn member(members: &mut Members, key: &str, raw: &str, depth: usize, context: &m
     let shape = shape_of(raw, depth + 1, context).map_err(|misfit| misfit.within(key))?;
     match members.iter_mut().find(|(known, _)| *known == column) {
         // The key is there twice, or in two spellings. The last one will count, but both must fit.
-        Some((_, known)) => merge(known, shape, context.rules.dialect == Dialect::Strict).map_err(|misfit| misfit.within(key))?,
+        Some((_, known)) => {
+            merge(known, shape, context.rules.dialect == Dialect::Strict).map_err(|misfit| misfit.within(key))?
+        }
         None => members.push((column.into_owned(), shape)),
     }
     Ok(())
@@ -136,7 +144,13 @@ fn shape_of(raw: &str, depth: usize, context: &mut Context<'_, '_>) -> Result<Sh
             _ if strict => return Err(Misfit::malformed("the number is larger than a double")),
             _ => Shape::Text,
         },
-        Token::Object(raw) if is_empty_object(raw) => if strict { Shape::Null } else { Shape::Text },
+        Token::Object(raw) if is_empty_object(raw) => {
+            if strict {
+                Shape::Null
+            } else {
+                Shape::Text
+            }
+        }
         Token::List(_) | Token::Object(_) if depth >= DEPTH_MAX => {
             if strict {
                 return Err(Misfit::malformed(format!("nested deeper than {DEPTH_MAX}")));
@@ -304,8 +318,14 @@ mod tests {
             message(&[r#"{"a":{"b":1}}"#, r#"{"a":{"b":"x"}}"#]),
             "Data does not match the schema. column 'a.b': a text where a whole number came first"
         );
-        assert_eq!(message(&[r#"{"a":[1,"x"]}"#]), "Data does not match the schema. column 'a[1]': a text where a whole number came first");
-        assert_eq!(infer(&[r#"{"a":1,"b":{}}"#, r#"{"a":1.5,"b":2}"#], Inference::Strict).unwrap(), "a:Float64 b:Int64");
+        assert_eq!(
+            message(&[r#"{"a":[1,"x"]}"#]),
+            "Data does not match the schema. column 'a[1]': a text where a whole number came first"
+        );
+        assert_eq!(
+            infer(&[r#"{"a":1,"b":{}}"#, r#"{"a":1.5,"b":2}"#], Inference::Strict).unwrap(),
+            "a:Float64 b:Int64"
+        );
     }
 
     #[test]

@@ -243,7 +243,11 @@ impl Rows {
             left = left.checked_sub(1).ok_or_else(too_many_rows)?;
             self.members.read(&mut reader, &mut context)?;
             if let Some(other) = &mut self.other {
-                if context.unknown.is_empty() { other.append_null() } else { other.append_text(&gathered(&mut context)) }
+                if context.unknown.is_empty() {
+                    other.append_null()
+                } else {
+                    other.append_text(&gathered(&mut context))
+                }
             }
             if reader.end().is_ok() {
                 return Ok(());

@@ -117,7 +117,8 @@ impl Rules {
             name = Cow::Owned(name.replace('.', "_"));
         }
         if top && !self.key_to_column.is_empty() {
-            let mapped = self.key_to_column.get(self.fold(key).as_ref()).or_else(|| self.key_to_column.get(name.as_ref()));
+            let mapped =
+                self.key_to_column.get(self.fold(key).as_ref()).or_else(|| self.key_to_column.get(name.as_ref()));
             if let Some(column) = mapped {
                 return Some(Cow::Owned(column.clone()));
             }

@@ -204,7 +204,9 @@ impl<'a> Parser<'a, '_> {
         let (inside, rest) = self.rest.split_once(')').ok_or("a parenthesis is open")?;
         self.rest = rest.trim_start();
         // Lengths of texts go to 65,535 and are not kept: what does not fit counts as the largest.
-        inside.split(',').map(|number| number.trim().parse::<u32>().map(|n| u8::try_from(n).unwrap_or(u8::MAX)))
+        inside
+            .split(',')
+            .map(|number| number.trim().parse::<u32>().map(|n| u8::try_from(n).unwrap_or(u8::MAX)))
             .collect::<Result<_, _>>()
             .map_err(|_| format!("'({inside})' holds no numbers"))
     }
@@ -245,28 +247,52 @@ mod tests {
         assert_eq!(one("decimal(38, 10)"), Ok(DataType::Decimal128(38, 10)));
         assert_eq!(one("timestamp"), Ok(timestamp_type()));
         assert_eq!(one("array<array<int>>"), Ok(list_of(list_of(DataType::Int32))));
-        let inner = Fields::from(vec![Field::new("a", DataType::Int32, true), Field::new("b", list_of(DataType::Utf8), true)]);
+        let inner =
+            Fields::from(vec![Field::new("a", DataType::Int32, true), Field::new("b", list_of(DataType::Utf8), true)]);
         assert_eq!(one("struct< a : int, b:array<string> >"), Ok(DataType::Struct(inner)));
         assert!(matches!(one("map<string,double>"), Ok(DataType::Map(_, false))));
     }
 
     #[test]
     fn odd_definitions_are_refused_by_name() {
-        for wrong in ["", "text", "array<int", "array<>", "struct<>", "struct<a>", "struct<a:int,a:int>", "decimal(39,0)",
-            "decimal(5,6)", "decimal(a)", "map<int,int>", "int int", "array<int>>", "varchar(10"]
-        {
+        for wrong in [
+            "",
+            "text",
+            "array<int",
+            "array<>",
+            "struct<>",
+            "struct<a>",
+            "struct<a:int,a:int>",
+            "decimal(39,0)",
+            "decimal(5,6)",
+            "decimal(a)",
+            "map<int,int>",
+            "int int",
+            "array<int>>",
+            "varchar(10",
+        ] {
             let error = one(wrong).unwrap_err();
             assert!(error.starts_with("column 'c': type"), "{wrong}: {error}");
         }
         let deep = format!("{}int{}", "array<".repeat(20), ">".repeat(20));
         assert!(one(&deep).unwrap_err().contains("nested deeper than 16"));
-        for wrong in ["", "{}", "[]", "{\"columns\":[]}", "[{\"name\":\"\",\"type\":\"int\"}]", "[{\"name\":\"a\"}]",
-            "[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"A\",\"type\":\"int\"}]", "[{\"name\":\"a\",\"type\":\"int\",\"x\":1}]"]
-        {
+        for wrong in [
+            "",
+            "{}",
+            "[]",
+            "{\"columns\":[]}",
+            "[{\"name\":\"\",\"type\":\"int\"}]",
+            "[{\"name\":\"a\"}]",
+            "[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"A\",\"type\":\"int\"}]",
+            "[{\"name\":\"a\",\"type\":\"int\",\"x\":1}]",
+        ] {
             assert!(Table::parse("d", "t", wrong.as_bytes()).is_err(), "{wrong}");
         }
-        let many: Vec<_> = (0..=COLUMNS_MAX).map(|n| serde_json::json!({ "name": format!("c{n}"), "type": "int" })).collect();
-        assert!(Table::parse("d", "t", &serde_json::to_vec(&many).unwrap()).unwrap_err().contains("more than 2000 columns"));
+        let many: Vec<_> =
+            (0..=COLUMNS_MAX).map(|n| serde_json::json!({ "name": format!("c{n}"), "type": "int" })).collect();
+        assert!(
+            Table::parse("d", "t", &serde_json::to_vec(&many).unwrap()).unwrap_err().contains("more than 2000 columns")
+        );
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub(crate) fn relaxed() -> ParquetSettings {
 }
 
 fn table(columns: &[(&str, &str)], deserializer: Deserializer) -> ParquetSettings {
-    let columns: Vec<_> = columns.iter().map(|(name, hive)| serde_json::json!({ "name": name, "type": hive })).collect();
+    let columns: Vec<_> =
+        columns.iter().map(|(name, hive)| serde_json::json!({ "name": name, "type": hive })).collect();
     let table = Table::parse("d", "t", &serde_json::to_vec(&columns).unwrap()).unwrap();
     parquet(SchemaSource::Table(Arc::new(table)), deserializer)
 }
@@ -92,44 +93,94 @@ fn names(batch: &RecordBatch) -> Vec<String> {
 fn a_table_takes_what_open_x_takes() {
     let settings = table(
         &[
-            ("id", "bigint"), ("name", "string"), ("ok", "boolean"), ("score", "double"), ("tags", "array<string>"),
-            ("at", "timestamp"), ("day", "date"), ("price", "decimal(10,2)"), ("who", "struct<first:string,age:int>"),
-            ("attributes", "map<string,int>"), ("small", "tinyint"), ("raw", "binary"),
+            ("id", "bigint"),
+            ("name", "string"),
+            ("ok", "boolean"),
+            ("score", "double"),
+            ("tags", "array<string>"),
+            ("at", "timestamp"),
+            ("day", "date"),
+            ("price", "decimal(10,2)"),
+            ("who", "struct<first:string,age:int>"),
+            ("attributes", "map<string,int>"),
+            ("small", "tinyint"),
+            ("raw", "binary"),
         ],
         open_x(),
     );
-    let written = write(settings, &[&[
-        r#"{"ID":1,"Name":"a","ok":true,"score":1,"tags":["x","y"],"at":"2026-07-13T14:05:09Z","day":"2026-07-13","price":"12.34","who":{"First":"f","AGE":7},"attributes":{"K":1},"small":-128,"raw":"aGk="}"#,
-        r#"{"id":"2","name":{"B":[1, 2]},"ok":"FALSE","score":"2.5","tags":"one","at":1783951509,"who":["g",8],"unknown":{"x":[1]}}"#,
-        r#"{"id":3}{"id":4,"at":1783951509123}"#,
-    ]]);
+    let written = write(
+        settings,
+        &[&[
+            r#"{"ID":1,"Name":"a","ok":true,"score":1,"tags":["x","y"],"at":"2026-07-13T14:05:09Z","day":"2026-07-13","price":"12.34","who":{"First":"f","AGE":7},"attributes":{"K":1},"small":-128,"raw":"aGk="}"#,
+            r#"{"id":"2","name":{"B":[1, 2]},"ok":"FALSE","score":"2.5","tags":"one","at":1783951509,"who":["g",8],"unknown":{"x":[1]}}"#,
+            r#"{"id":3}{"id":4,"at":1783951509123}"#,
+        ]],
+    );
     assert_eq!(written.rejected, Vec::new());
     assert_eq!(written.records, 3, "records, not rows");
-    assert_eq!(rows(&read(&written.file)), [
-        r#"{"id":1,"name":"a","ok":true,"score":1.0,"tags":["x","y"],"at":"2026-07-13T14:05:09","day":"2026-07-13","price":12.34,"who":{"first":"f","age":7},"attributes":{"k":1},"small":-128,"raw":"6869"}"#,
-        r#"{"id":2,"name":"{\"b\":[1,2]}","ok":false,"score":2.5,"tags":["one"],"at":"2026-07-13T14:05:09","who":{"first":"g","age":8}}"#,
-        r#"{"id":3}"#,
-        r#"{"id":4,"at":"2026-07-13T14:05:09.123"}"#,
-    ]);
+    assert_eq!(
+        rows(&read(&written.file)),
+        [
+            r#"{"id":1,"name":"a","ok":true,"score":1.0,"tags":["x","y"],"at":"2026-07-13T14:05:09","day":"2026-07-13","price":12.34,"who":{"first":"f","age":7},"attributes":{"k":1},"small":-128,"raw":"6869"}"#,
+            r#"{"id":2,"name":"{\"b\":[1,2]}","ok":false,"score":2.5,"tags":["one"],"at":"2026-07-13T14:05:09","who":{"first":"g","age":8}}"#,
+            r#"{"id":3}"#,
+            r#"{"id":4,"at":"2026-07-13T14:05:09.123"}"#,
+        ]
+    );
 }
 
 #[test]
 fn records_that_do_not_fit_fail_alone_and_leave_nothing() {
     let settings = table(&[("id", "bigint"), ("name", "string"), ("who", "struct<a:array<int>>")], open_x());
     let records = [
-        r#"{"id":1,"name":"good"}"#, r#"{"id":1.5}"#, r#"{"id":2"#, "", "  ", "[{\"id\":1}]", "7", "null", r#"{"name":"x","who":7}"#,
-        r#"{"name":"x","who":{"a":[1,2,"z"]}}"#, r#"{"id":3}{"id":"x"}"#, r#"{"id":4,}"#, r#"{"id":5} x"#, "{\"name\":\"\u{0}\"}",
-        r#"{"name":"\ud800"}"#, r#"{"id":6,"name":"last"}"#,
+        r#"{"id":1,"name":"good"}"#,
+        r#"{"id":1.5}"#,
+        r#"{"id":2"#,
+        "",
+        "  ",
+        "[{\"id\":1}]",
+        "7",
+        "null",
+        r#"{"name":"x","who":7}"#,
+        r#"{"name":"x","who":{"a":[1,2,"z"]}}"#,
+        r#"{"id":3}{"id":"x"}"#,
+        r#"{"id":4,}"#,
+        r#"{"id":5} x"#,
+        "{\"name\":\"\u{0}\"}",
+        r#"{"name":"\ud800"}"#,
+        r#"{"id":6,"name":"last"}"#,
     ];
     let written = write(settings, &[&records]);
-    let found: Vec<(u32, &str)> = written.rejected.iter().map(|r| (r.index, r.code.rsplit('.').next().unwrap())).collect();
+    let found: Vec<(u32, &str)> =
+        written.rejected.iter().map(|r| (r.index, r.code.rsplit('.').next().unwrap())).collect();
     let (parse, malformed) = ("ParseError", "MalformedData");
-    assert_eq!(found, [
-        (1, malformed), (2, parse), (3, parse), (4, parse), (5, malformed), (6, malformed), (7, malformed), (8, malformed),
-        (9, malformed), (10, malformed), (11, parse), (12, parse), (13, parse), (14, parse),
-    ]);
-    assert_eq!(written.rejected[0].message, "Data does not match the schema. column 'id': 1.5 is not a whole number of 64 bits");
-    assert_eq!(written.rejected[7].message, "Data does not match the schema. column 'who': Data is not JSONObject  but java.lang.Number with value 7");
+    assert_eq!(
+        found,
+        [
+            (1, malformed),
+            (2, parse),
+            (3, parse),
+            (4, parse),
+            (5, malformed),
+            (6, malformed),
+            (7, malformed),
+            (8, malformed),
+            (9, malformed),
+            (10, malformed),
+            (11, parse),
+            (12, parse),
+            (13, parse),
+            (14, parse),
+        ]
+    );
+    assert_eq!(
+        written.rejected[0].message,
+        "Data does not match the schema. column 'id': 1.5 is not a whole number of 64 bits"
+    );
+    assert_eq!(
+        written.rejected[7].message,
+        "Data does not match the schema. column 'who': Data is not JSONObject  but java.lang.Number with value 7"
+    );
     assert!(written.rejected[8].message.starts_with("Data does not match the schema. column 'who.a[2]': z is not"));
     assert!(written.rejected[1].message.starts_with("Encountered malformed JSON. EOF while parsing"));
     assert_eq!(rows(&read(&written.file)), [r#"{"id":1,"name":"good"}"#, r#"{"id":6,"name":"last"}"#]);
@@ -155,25 +206,37 @@ fn records_that_are_no_utf8_are_refused() {
 fn hive_converts_less() {
     let hive = Deserializer::Hive { timestamp_formats: vec!["millis".into(), "yyyy/MM/dd".into()] };
     let settings = table(&[("id", "int"), ("name", "string"), ("tags", "array<string>"), ("at", "timestamp")], hive);
-    let written = write(settings, &[&[
-        r#"{"ID":1,"name":7,"tags":["x"],"at":1783951509000}"#, r#"{"id":"2"}"#, r#"{"tags":"x"}"#, r#"{"name":{}}"#, r#"{"at":"2026/07/13"}"#,
-    ]]);
+    let written = write(
+        settings,
+        &[&[
+            r#"{"ID":1,"name":7,"tags":["x"],"at":1783951509000}"#,
+            r#"{"id":"2"}"#,
+            r#"{"tags":"x"}"#,
+            r#"{"name":{}}"#,
+            r#"{"at":"2026/07/13"}"#,
+        ]],
+    );
     let messages: Vec<&str> = written.rejected.iter().map(|r| r.message.as_str()).collect();
-    assert_eq!(messages, [
-        "Data does not match the schema. column 'id': Current token (VALUE_STRING) not numeric",
-        "Data does not match the schema. column 'tags': java.io.IOException: Start of Array expected",
-        "Data does not match the schema. column 'name': an object where a text is expected",
-    ]);
-    assert_eq!(rows(&read(&written.file)), [
-        r#"{"id":1,"name":"7","tags":["x"],"at":"2026-07-13T14:05:09"}"#, r#"{"at":"2026-07-13T00:00:00"}"#,
-    ]);
+    assert_eq!(
+        messages,
+        [
+            "Data does not match the schema. column 'id': Current token (VALUE_STRING) not numeric",
+            "Data does not match the schema. column 'tags': java.io.IOException: Start of Array expected",
+            "Data does not match the schema. column 'name': an object where a text is expected",
+        ]
+    );
+    assert_eq!(
+        rows(&read(&written.file)),
+        [r#"{"id":1,"name":"7","tags":["x"],"at":"2026-07-13T14:05:09"}"#, r#"{"at":"2026-07-13T00:00:00"}"#,]
+    );
 }
 
 #[test]
 fn mappings_and_dots_name_columns() {
     let mappings = [("ts".to_owned(), "timestamp".to_owned())].into();
     let deserializer = Deserializer::OpenX { dots_to_underscores: true, case_insensitive: true, mappings };
-    let written = write(table(&[("ts", "bigint"), ("a_b", "string")], deserializer), &[&[r#"{"TimeStamp":5,"A.b":"x","ts":9}"#]]);
+    let written =
+        write(table(&[("ts", "bigint"), ("a_b", "string")], deserializer), &[&[r#"{"TimeStamp":5,"A.b":"x","ts":9}"#]]);
     assert_eq!(rows(&read(&written.file)), [r#"{"ts":5,"a_b":"x"}"#]);
 }
 
@@ -196,31 +259,51 @@ fn relaxed_inference_loses_nothing_behind_the_sample() {
     assert_eq!((written.rejected[0].index, written.rejected[0].code), (1, "DataFormatConversion.MalformedData"));
     let batch = read(&written.file);
     assert_eq!(batch.num_rows(), 1_002);
-    assert_eq!(names(&batch), [
-        "id:Int64", "name:Utf8", "in:Struct(\"x\": Int64)", "list:List(Struct(\"y\": Boolean), field: 'element')", "_other:Utf8",
-    ]);
+    assert_eq!(
+        names(&batch),
+        [
+            "id:Int64",
+            "name:Utf8",
+            "in:Struct(\"x\": Int64)",
+            "list:List(Struct(\"y\": Boolean), field: 'element')",
+            "_other:Utf8",
+        ]
+    );
     assert_eq!(batch.column(0).as_primitive::<Int64Type>().values()[..1_000], (0..1_000).collect::<Vec<i64>>());
     let last = rows(&batch.slice(1_000, 2));
-    assert_eq!(last, [
-        r#"{"id":1000,"in":{"x":1},"list":[{"y":false},{}],"_other":"{\"New\":[1, {\"K\":2}],\"in.z\":\"deep\",\"list[1].q\":1}"}"#,
-        r#"{"id":1001,"name":"{\"a\":[1, 2]}","_other":"{\"_other\":{\"mine\":1}}"}"#,
-    ]);
+    assert_eq!(
+        last,
+        [
+            r#"{"id":1000,"in":{"x":1},"list":[{"y":false},{}],"_other":"{\"New\":[1, {\"K\":2}],\"in.z\":\"deep\",\"list[1].q\":1}"}"#,
+            r#"{"id":1001,"name":"{\"a\":[1, 2]}","_other":"{\"_other\":{\"mine\":1}}"}"#,
+        ]
+    );
 }
 
 #[test]
 fn strict_inference_refuses_what_the_sample_did_not_have() {
     let first = sample(1_000);
     let first: Vec<&str> = first.iter().map(String::as_str).collect();
-    let late = [r#"{"id":1000}"#, r#"{"id":1,"new":1}"#, r#"{"id":"1"}"#, r#"{"name":1}"#, r#"{"in":{"z":1}}"#, r#"{"list":{}}"#];
+    let late = [
+        r#"{"id":1000}"#,
+        r#"{"id":1,"new":1}"#,
+        r#"{"id":"1"}"#,
+        r#"{"name":1}"#,
+        r#"{"in":{"z":1}}"#,
+        r#"{"list":{}}"#,
+    ];
     let strict = parquet(SchemaSource::Infer(Inference::Strict), open_x());
     let written = write(strict, &[&first, &late]);
     let messages: Vec<&str> = written.rejected.iter().map(|r| r.message.rsplit("schema. ").next().unwrap()).collect();
-    assert_eq!(messages, [
-        "column 'new': the schema has no such key",
-        "column 'id': a text where a whole number is expected",
-        "column 'name': a number where a text is expected",
-        "column 'in.z': the schema has no such key",
-    ]);
+    assert_eq!(
+        messages,
+        [
+            "column 'new': the schema has no such key",
+            "column 'id': a text where a whole number is expected",
+            "column 'name': a number where a text is expected",
+            "column 'in.z': the schema has no such key",
+        ]
+    );
     assert_eq!(read(&written.file).num_rows(), 1_002);
 }
 
@@ -239,15 +322,34 @@ fn a_small_object_has_the_schema_of_all_its_records() {
 #[test]
 fn every_setting_makes_a_readable_file_in_several_row_groups() {
     let records: Vec<String> = (0..20_000)
-        .map(|n| format!(r#"{{"id":{n},"at":{},"text":"{:x}"}}"#, 1_700_000_000 + n, (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .map(|n| {
+            format!(
+                r#"{{"id":{n},"at":{},"text":"{:x}"}}"#,
+                1_700_000_000 + n,
+                (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            )
+        })
         .collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
-    for compression in [ParquetCompression::Uncompressed, ParquetCompression::Gzip, ParquetCompression::Snappy, ParquetCompression::Zstd] {
+    for compression in [
+        ParquetCompression::Uncompressed,
+        ParquetCompression::Gzip,
+        ParquetCompression::Snappy,
+        ParquetCompression::Zstd,
+    ] {
         for writer_v2 in [false, true] {
             let mut settings = table(&[("id", "int"), ("at", "timestamp"), ("text", "string")], open_x());
-            settings = ParquetSettings { compression, writer_v2, dictionary: writer_v2, block_bytes: 100_000, page_bytes: 65_536, ..settings };
+            settings = ParquetSettings {
+                compression,
+                writer_v2,
+                dictionary: writer_v2,
+                block_bytes: 100_000,
+                page_bytes: 65_536,
+                ..settings
+            };
             let written = write(settings, &[&records[..5], &records[5..]]);
-            let reader = parquet::file::reader::SerializedFileReader::new(bytes::Bytes::from(written.file.clone())).unwrap();
+            let reader =
+                parquet::file::reader::SerializedFileReader::new(bytes::Bytes::from(written.file.clone())).unwrap();
             let metadata = reader.metadata();
             assert!(metadata.num_row_groups() > 1);
             assert!(metadata.file_metadata().created_by().unwrap().starts_with("Millrace version "));
@@ -280,7 +382,8 @@ fn json(depth: u32) -> impl Strategy<Value = serde_json::Value> {
 fn objects() -> impl Strategy<Value = Vec<serde_json::Value>> {
     let member = prop_oneof!["[aAbB._é]{0,2}", Just("_other".to_owned())];
     prop::collection::vec(
-        prop::collection::btree_map(member, json(12), 0..5).prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
+        prop::collection::btree_map(member, json(12), 0..5)
+            .prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
         1..12,
     )
 }

@@ -61,7 +61,8 @@ mod tests {
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::Array),
-                prop::collection::vec((".{0,6}", inner), 0..4).prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
+                prop::collection::vec((".{0,6}", inner), 0..4)
+                    .prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
             ]
         })
     }

@@ -12,7 +12,7 @@ const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 /// A text as OpenX reads it: strict ISO with `T`, lenient `yyyy-M-d H:m:s[.f]`, or a number.
 pub(super) fn open_x(text: &str) -> Option<i64> {
-    if text.bytes().nth(10) == Some(b'T') {
+    if text.as_bytes().get(10) == Some(&b'T') {
         return iso(text);
     }
     sql(text).or_else(|| seconds_or_millis(text))
@@ -270,9 +270,20 @@ mod tests {
         ] {
             assert_eq!(open_x(text), Some(micros(expected)), "{text}");
         }
-        for wrong in ["", "x", "2026-7-3T04:05:09", "2026-02-30 00:00:00", "2026-07-13T24:00:00", "2026-07-13T14:05:09.1234567890",
-            "2026-07-13T14:05:09 ", "2026-07-13T14:05:09+2", "2026-07-13", "-", ".", "1e400"]
-        {
+        for wrong in [
+            "",
+            "x",
+            "2026-7-3T04:05:09",
+            "2026-02-30 00:00:00",
+            "2026-07-13T24:00:00",
+            "2026-07-13T14:05:09.1234567890",
+            "2026-07-13T14:05:09 ",
+            "2026-07-13T14:05:09+2",
+            "2026-07-13",
+            "-",
+            ".",
+            "1e400",
+        ] {
             assert_eq!(open_x(wrong), None, "{wrong}");
         }
     }
@@ -283,7 +294,10 @@ mod tests {
         assert_eq!(by_formats("2026-7-3 4:5:9.25", &[]), Some(micros("2026-07-03T04:05:09.25Z")));
         assert_eq!(by_formats("2026-07-03T04:05:09", &[]), None);
         assert_eq!(read("millis", "1783951509000"), Some(micros("2026-07-13T14:05:09Z")));
-        assert_eq!(read("yyyy-MM-dd'T'HH:mm:ss.SSSZ", "2026-07-13T14:05:09.5+0200"), Some(micros("2026-07-13T12:05:09.5Z")));
+        assert_eq!(
+            read("yyyy-MM-dd'T'HH:mm:ss.SSSZ", "2026-07-13T14:05:09.5+0200"),
+            Some(micros("2026-07-13T12:05:09.5Z"))
+        );
         assert_eq!(read("dd/MMM/yyyy:HH:mm:ss Z", "13/Jul/2026:14:05:09 +0000"), Some(micros("2026-07-13T14:05:09Z")));
         assert_eq!(read("EEE, d MMM yy h:mm a", "Mon, 13 July 26 12:05 AM"), Some(micros("2026-07-13T00:05:00Z")));
         assert_eq!(read("yyyy-MM-dd", "2026-07-13x"), None);

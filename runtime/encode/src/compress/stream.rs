@@ -4,12 +4,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use flate2::write::GzEncoder;
 use parking_lot::Mutex;
 use zip::write::{SimpleFileOptions, StreamWriter, ZipWriter};
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
 use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, get_error_name};
 
+use super::members::Members;
 use super::snappy::{Blocks, Framing};
 use crate::{Compression, Levels};
 
@@ -18,7 +18,7 @@ const DEFLATE_MEMORY_BYTES: usize = 320 * 1024;
 
 /// What a compressor is running.
 pub(super) enum Stream {
-    Gzip(Box<GzEncoder<Vec<u8>>>),
+    Gzip(Box<Members>),
     Zip(Box<ZipWriter<StreamWriter<Shared>>>, Shared),
     Snappy(Box<Blocks>),
     Zstd(Box<CCtx<'static>>),
@@ -52,10 +52,9 @@ impl Write for Shared {
 
 impl Stream {
     pub(super) fn new(compression: Compression, levels: Levels, entry_name: &str) -> io::Result<Self> {
-        let deflate = flate2::Compression::new(levels.gzip.min(9));
         match compression {
             Compression::Uncompressed => Err(io::Error::other("no stream for uncompressed output")),
-            Compression::Gzip => Ok(Self::Gzip(Box::new(GzEncoder::new(Vec::new(), deflate)))),
+            Compression::Gzip => Ok(Self::Gzip(Box::new(Members::new(levels.gzip)?))),
             Compression::Zip => {
                 let shared = Shared::default();
                 let mut zip = ZipWriter::new_stream(shared.clone());
@@ -79,10 +78,7 @@ impl Stream {
 
     pub(super) fn write(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::Gzip(gzip) => {
-                gzip.write_all(bytes)?;
-                drain(gzip.get_mut(), output);
-            }
+            Self::Gzip(members) => members.write(bytes, output)?,
             Self::Zip(zip, shared) => {
                 zip.write_all(bytes)?;
                 drain(&mut shared.0.lock(), output);
@@ -96,10 +92,7 @@ impl Stream {
     /// Takes the last `bytes` and ends the stream.
     pub(super) fn finish(self, bytes: &[u8], output: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::Gzip(mut gzip) => {
-                gzip.write_all(bytes)?;
-                output.append(&mut gzip.finish()?);
-            }
+            Self::Gzip(members) => members.finish(bytes, output)?,
             Self::Zip(mut zip, shared) => {
                 zip.write_all(bytes)?;
                 zip.finish().map_err(io::Error::other)?;
@@ -117,7 +110,7 @@ impl Stream {
 
     pub(super) fn memory_bytes(&self) -> usize {
         match self {
-            Self::Gzip(gzip) => DEFLATE_MEMORY_BYTES + gzip.get_ref().capacity(),
+            Self::Gzip(members) => members.memory_bytes(),
             Self::Zip(_, shared) => DEFLATE_MEMORY_BYTES + shared.0.lock().capacity(),
             Self::Snappy(blocks) => blocks.memory_bytes(),
             Self::Zstd(context) => context.sizeof(),

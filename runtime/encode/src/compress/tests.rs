@@ -12,7 +12,7 @@ fn decode(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     match compression {
         Compression::Uncompressed => out.extend_from_slice(bytes),
         Compression::Gzip => {
-            read_all(flate2::read::GzDecoder::new(bytes).take(DECODED_BYTES_MAX), &mut out);
+            read_all(flate2::read::MultiGzDecoder::new(bytes).take(DECODED_BYTES_MAX), &mut out);
         }
         Compression::Zstd => {
             read_all(zstd::stream::read::Decoder::new(bytes).unwrap().take(DECODED_BYTES_MAX), &mut out);

@@ -71,11 +71,13 @@ fn open(key: &[u8; 32], finished: &Finished, body: &[u8]) -> Vec<u8> {
 #[test]
 fn an_encrypted_object_is_the_plain_one_once_opened() {
     let key = [3; 32];
-    let records: Vec<Vec<u8>> = (0..5_000).map(|n| format!("{{\"n\":{n},\"text\":\"abcdefgh\"}}\n").into_bytes()).collect();
+    let records: Vec<Vec<u8>> =
+        (0..5_000).map(|n| format!("{{\"n\":{n},\"text\":\"abcdefgh\"}}\n").into_bytes()).collect();
     let (payload, ends) = pack(&records);
     for compression in [Compression::Uncompressed, Compression::Gzip, Compression::Zstd, Compression::Snappy] {
         let run = |encryption: Option<EncryptionKey>, drain: bool| {
-            let mut encoder = ObjectEncoder::new(&settings(compression, None, encryption), &SeededEntropy::new(4)).unwrap();
+            let mut encoder =
+                ObjectEncoder::new(&settings(compression, None, encryption), &SeededEntropy::new(4)).unwrap();
             let mut body = Vec::new();
             for _ in 0..4 {
                 encoder.push(Columns { payload: &payload, ends: &ends }, None).unwrap();

@@ -66,12 +66,7 @@ impl Prefixes {
     ///
     /// # Errors
     /// The text of the `InvalidArgumentException`.
-    pub fn new(
-        prefix: &str,
-        error_prefix: &str,
-        time_zone: &str,
-        dynamic_partitioning: bool,
-    ) -> Result<Self, String> {
+    pub fn new(prefix: &str, error_prefix: &str, time_zone: &str, dynamic_partitioning: bool) -> Result<Self, String> {
         let zone = zone::custom(time_zone)?;
         let mut data = expression::parse(prefix, Member::Prefix)?;
         let mut error = expression::parse(error_prefix, Member::ErrorOutputPrefix)?;
@@ -80,11 +75,16 @@ impl Prefixes {
             return Err("ErrorOutputPrefix cannot be null or empty when Prefix contains expressions".into());
         }
         if has_expression(&error) && !error.iter().any(|part| matches!(part, Part::ErrorType)) {
-            return Err("ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}".into());
+            return Err(
+                "ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}".into()
+            );
         }
         match (dynamic_partitioning, data.iter().any(|part| matches!(part, Part::Partition(_)))) {
             (true, false) => {
-                return Err("S3 Prefix should contain Dynamic Partitioning namespaces when Dynamic Partitioning is enabled".into());
+                return Err(
+                    "S3 Prefix should contain Dynamic Partitioning namespaces when Dynamic Partitioning is enabled"
+                        .into(),
+                );
             }
             (false, true) => {
                 return Err("Dynamic Partitioning Namespaces can't be part of a prefix expression when Dynamic Partitioning is not enabled".into());
@@ -148,7 +148,13 @@ impl Prefixes {
         self.key(&self.error, error_type, parts, entropy)
     }
 
-    fn key(&self, of: &[Part], error_type: &str, parts: &KeyParts<'_>, entropy: &dyn Entropy) -> Result<String, String> {
+    fn key(
+        &self,
+        of: &[Part],
+        error_type: &str,
+        parts: &KeyParts<'_>,
+        entropy: &dyn Entropy,
+    ) -> Result<String, String> {
         let time = self.time(parts.instant_ms)?;
         let mut key = evaluate(of, |part, out| {
             match part {
@@ -199,10 +205,7 @@ impl Prefixes {
     }
 }
 
-fn evaluate(
-    parts: &[Part],
-    mut put: impl FnMut(&Part, &mut String) -> Result<(), String>,
-) -> Result<String, String> {
+fn evaluate(parts: &[Part], mut put: impl FnMut(&Part, &mut String) -> Result<(), String>) -> Result<String, String> {
     let mut evaluated = String::with_capacity(160);
     for part in parts {
         put(part, &mut evaluated)?;

@@ -8,8 +8,7 @@
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// Text of AWS.
-const REFUSED: &str =
-    "Provided custom time zone is not supported. Custom time zones are limited to UTC and non-3-letter IANA time zones.";
+const REFUSED: &str = "Provided custom time zone is not supported. Custom time zones are limited to UTC and non-3-letter IANA time zones.";
 /// Newer names of zones that are known under an older one.
 const NEWER_NAMES: [&str; 14] = [
     "Africa/Asmara",

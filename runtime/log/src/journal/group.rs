@@ -21,11 +21,30 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, Error>>;
 #[derive(Debug)]
 pub(super) enum Request {
     /// Records of one caller: one frame, or several that are valid together only.
-    Append { shard: ShardId, frames: Vec<(Batch, Body)>, permit: OwnedSemaphorePermit, answer: Answer<Seq> },
-    Intent { intent: Intent, body: Body, answer: Answer<()> },
-    Commit { commit: Commit, body: Body, answer: Answer<()> },
-    Retire { shard: ShardId, body: Body, answer: Answer<Counts> },
-    Close { answer: oneshot::Sender<()> },
+    Append {
+        shard: ShardId,
+        frames: Vec<(Batch, Body)>,
+        permit: OwnedSemaphorePermit,
+        answer: Answer<Seq>,
+    },
+    Intent {
+        intent: Intent,
+        body: Body,
+        answer: Answer<()>,
+    },
+    Commit {
+        commit: Commit,
+        body: Body,
+        answer: Answer<()>,
+    },
+    Retire {
+        shard: ShardId,
+        body: Body,
+        answer: Answer<Counts>,
+    },
+    Close {
+        answer: oneshot::Sender<()>,
+    },
 }
 
 /// What becomes true when the group is durable.
@@ -39,9 +58,18 @@ enum Entry {
         /// The bytes count as queued until the answer is sent.
         _permit: OwnedSemaphorePermit,
     },
-    Intent { intent: Intent, answer: Answer<()> },
-    Commit { commit: Commit, answer: Answer<()> },
-    Retire { shard: ShardId, answer: Answer<Counts> },
+    Intent {
+        intent: Intent,
+        answer: Answer<()>,
+    },
+    Commit {
+        commit: Commit,
+        answer: Answer<()>,
+    },
+    Retire {
+        shard: ShardId,
+        answer: Answer<Counts>,
+    },
 }
 
 #[derive(Debug)]

@@ -26,7 +26,7 @@ pub(super) fn run(shared: &Shared, bell: &Receiver<()>) {
 }
 
 fn round(shared: &Shared) {
-    shared.spares.prepare(shared, false);
+    shared.spares.prepare(shared);
     write_indexes(shared);
     loop {
         collect(shared);
@@ -98,8 +98,7 @@ fn write_index(shared: &Shared, job: &Job) -> std::io::Result<u64> {
         }
         None => shared.salt,
     };
-    let head =
-        FileHead { kind: FileKind::Segment, number: job.number, salt, previous: 0, previous_valid_bytes: 0 };
+    let head = FileHead { kind: FileKind::Segment, number: job.number, salt, previous: 0, previous_valid_bytes: 0 };
     let bytes = index::encode(&head, job.valid_bytes, &job.refs);
     index::store(&*shared.disk, &Source::Segment(job.number).index_path(&shared.dir), &bytes)?;
     Ok(bytes.len() as u64)

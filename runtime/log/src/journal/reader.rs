@@ -15,7 +15,7 @@ use crate::file::{FileHead, Source, is_damage};
 use crate::frame::{self, HEADER_BYTES, Header, Kind};
 use crate::index::{self, FrameRef};
 use crate::quarantine;
-use crate::store::{Phase, Place};
+use crate::store::{Phase, Place, Store};
 use crate::{Error, Quarantined, Read};
 
 /// Frames of one file that lie no further apart are read at once, with what lies between.
@@ -226,29 +226,15 @@ impl Cursor {
         self.source == source && position < self.end && self.frames.first().is_some_and(|frame| frame.first <= position)
     }
 
-    /// Opens `source` and finds the shard's frames in it.
+    /// Opens `source` and finds the shard's frames in it. [`io::ErrorKind::NotFound`] when the journal
+    /// has let it go in the meantime.
     fn open(shared: &Shared, source: Source, shard: ShardId, position: u64) -> io::Result<Self> {
-        let in_memory = {
-            let store = shared.store.lock();
-            let segment = if let Source::Segment(number) = source { store.segments.get(&number) } else { None };
-            segment.and_then(|segment| {
-                let refs = match &segment.phase {
-                    Phase::Active(refs) => refs.get(&shard)?,
-                    Phase::Sealed(refs) => refs.get(&shard)?,
-                    Phase::Indexed => return None,
-                };
-                let from = refs.frames.partition_point(|frame| frame.end() <= position);
-                let to = refs.frames.len().min(from + REFS_MAX);
-                Some((segment.file.clone()?, refs.frames[from..to].to_vec()))
-            })
-        };
-        let (file, frames) = match in_memory {
-            Some((file, frames)) => (file, frames),
-            None => {
+        let known = know(&shared.store.lock(), source, shard, position);
+        let (file, frames) = match known.ok_or(io::ErrorKind::NotFound)? {
+            Known::InMemory(file, frames) => (file, frames),
+            Known::OnDisk { valid_bytes } => {
                 let file: Arc<dyn DiskFile> = shared.disk.open(&source.path(&shared.dir))?.into();
-                let valid_bytes = valid_bytes(shared, source);
-                let frames =
-                    index::shard_frames(&*shared.disk, &shared.dir, source, &*file, shard, valid_bytes)?;
+                let frames = index::shard_frames(&*shared.disk, &shared.dir, source, &*file, shard, valid_bytes)?;
                 (file, frames)
             }
         };
@@ -287,9 +273,7 @@ impl Cursor {
         let last = frames.last().unwrap_or(first);
         let length = usize::try_from(last.offset + u64::from(last.bytes) - start).unwrap_or(usize::MAX);
         let mut buffer = vec![0; length];
-        let damaged = |why| {
-            Got::Gap(Damage { to: first.end(), offset: start, bytes: u64::from(first.bytes), why })
-        };
+        let damaged = |why| Got::Gap(Damage { to: first.end(), offset: start, bytes: u64::from(first.bytes), why });
         match self.file.read_exact_at(&mut buffer, start) {
             Ok(()) => {}
             // One unreadable frame among many: each by itself.
@@ -328,10 +312,35 @@ impl Cursor {
     }
 }
 
-fn valid_bytes(shared: &Shared, source: Source) -> u64 {
-    let store = shared.store.lock();
-    match source {
-        Source::Segment(number) => store.segments.get(&number).map_or(0, |segment| segment.valid_bytes),
-        Source::Run { id, .. } => store.runs.get(&id).map_or(0, |run| run.valid_bytes),
-    }
+/// What the store knows of the shard's frames in a file.
+enum Known {
+    /// The file, and frames from the position on.
+    InMemory(Arc<dyn DiskFile>, Vec<FrameRef>),
+    OnDisk {
+        valid_bytes: u64,
+    },
+}
+
+/// None when the file is not the store's any more.
+fn know(store: &Store, source: Source, shard: ShardId, position: u64) -> Option<Known> {
+    let number = match source {
+        Source::Run { id, .. } => {
+            return store.runs.get(&id).map(|run| Known::OnDisk { valid_bytes: run.valid_bytes });
+        }
+        Source::Segment(number) => number,
+    };
+    let segment = store.segments.get(&number)?;
+    let refs = match &segment.phase {
+        Phase::Active(refs) => refs.get(&shard),
+        Phase::Sealed(refs) => refs.get(&shard),
+        Phase::Indexed => None,
+    };
+    Some(match (refs, &segment.file) {
+        (Some(refs), Some(file)) => {
+            let from = refs.frames.partition_point(|frame| frame.end() <= position);
+            let to = refs.frames.len().min(from + REFS_MAX);
+            Known::InMemory(Arc::clone(file), refs.frames[from..to].to_vec())
+        }
+        _ => Known::OnDisk { valid_bytes: segment.valid_bytes },
+    })
 }

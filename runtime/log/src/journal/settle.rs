@@ -60,8 +60,12 @@ pub(super) fn settle_one(shared: &Shared) -> bool {
 }
 
 fn plan(store: &Store, shared: &Shared) -> Option<Plan> {
-    let sealed: Vec<u64> =
-        store.segments.iter().filter(|(_, segment)| !matches!(segment.phase, Phase::Active(_))).map(|(n, _)| *n).collect();
+    let sealed: Vec<u64> = store
+        .segments
+        .iter()
+        .filter(|(_, segment)| !matches!(segment.phase, Phase::Active(_)))
+        .map(|(n, _)| *n)
+        .collect();
     let lagging = sealed.get(..sealed.len().checked_sub(shared.settings.lag_segments)?)?;
     if lagging.is_empty() {
         return None;
@@ -184,12 +188,7 @@ fn copy(shared: &Shared, plan: &Plan) -> io::Result<Option<(Run, Summary)>> {
 }
 
 /// Copies and syncs; none when no frame is needed any more.
-fn fill(
-    shared: &Shared,
-    plan: &Plan,
-    file: Box<dyn DiskFile>,
-    id: u64,
-) -> io::Result<Option<(u64, FileHead, Refs)>> {
+fn fill(shared: &Shared, plan: &Plan, file: Box<dyn DiskFile>, id: u64) -> io::Result<Option<(u64, FileHead, Refs)>> {
     let head = FileHead {
         kind: FileKind::Run,
         number: id,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use millrace_types::Clock;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::JournalSettings;
 use crate::disk::{Disk, DiskFile};
@@ -85,50 +85,70 @@ impl Spares {
         matches!(self.slot.lock().state, Spare::Failed)
     }
 
-    /// Prepares one when there is none; `again` after a failure too. True when it made one.
-    pub(crate) fn prepare(&self, shared: &Shared, again: bool) -> bool {
-        let number = {
-            let mut slot = self.slot.lock();
-            match slot.state {
-                Spare::Empty => {}
-                Spare::Failed if again => {}
-                _ => return false,
-            }
-            slot.state = Spare::Preparing;
-            slot.next_number += 1;
-            slot.next_number - 1
-        };
-        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
-        let ready = made.is_ok();
+    /// Prepares one when there is none and the last attempt did not fail: the keeper's part.
+    pub(super) fn prepare(&self, shared: &Shared) {
         let mut slot = self.slot.lock();
-        slot.state = match made {
+        if !matches!(slot.state, Spare::Empty) {
+            return;
+        }
+        slot.state = Spare::Preparing;
+        let number = slot.number();
+        drop(slot);
+        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
+        self.slot.lock().put(number, made);
+        self.changed.notify_all();
+    }
+
+    /// True when there is one, be it made now: the writer's part, when the keeper is late or failed.
+    pub(super) fn ensure(&self, shared: &Shared) -> bool {
+        let mut slot = self.settled_slot();
+        if !matches!(slot.state, Spare::Ready(..)) {
+            let number = slot.number();
+            let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
+            slot.put(number, made);
+        }
+        matches!(slot.state, Spare::Ready(..))
+    }
+
+    /// The slot when nobody prepares a segment.
+    fn settled_slot(&self) -> MutexGuard<'_, Slot> {
+        let mut slot = self.slot.lock();
+        while matches!(slot.state, Spare::Preparing) {
+            self.changed.wait(&mut slot);
+        }
+        slot
+    }
+
+    /// The prepared segment, or one made now.
+    pub(crate) fn take(&self, shared: &Shared) -> io::Result<(u64, Arc<dyn DiskFile>)> {
+        let mut slot = self.settled_slot();
+        if let Spare::Ready(number, file) = std::mem::replace(&mut slot.state, Spare::Empty) {
+            return Ok((number, file));
+        }
+        let number = slot.number();
+        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
+        if made.is_err() {
+            slot.state = Spare::Failed;
+        }
+        Ok((number, made?))
+    }
+}
+
+impl Slot {
+    /// A number that no segment had.
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number - 1
+    }
+
+    fn put(&mut self, number: u64, made: io::Result<Arc<dyn DiskFile>>) {
+        self.state = match made {
             Ok(file) => Spare::Ready(number, file),
             Err(error) => {
                 tracing::warn!(%error, "no segment can be prepared ahead");
                 Spare::Failed
             }
         };
-        self.changed.notify_all();
-        ready
-    }
-
-    /// The prepared segment, or one made now.
-    pub(crate) fn take(&self, shared: &Shared) -> io::Result<(u64, Arc<dyn DiskFile>)> {
-        let mut slot = self.slot.lock();
-        while matches!(slot.state, Spare::Preparing) {
-            self.changed.wait(&mut slot);
-        }
-        if let Spare::Ready(number, file) = std::mem::replace(&mut slot.state, Spare::Empty) {
-            return Ok((number, file));
-        }
-        // Nobody else makes one while the slot is locked.
-        let number = slot.next_number;
-        slot.next_number += 1;
-        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
-        if made.is_err() {
-            slot.state = Spare::Failed;
-        }
-        Ok((number, made?))
     }
 }
 

@@ -118,7 +118,11 @@ impl Writer {
 
     fn commit(&mut self, commit: Commit, body: &Body, answer: Answer<()>) {
         let next = self.next(commit.shard);
-        let sane = if commit.watermark <= next { Ok(()) } else { Err(Error::Invalid("the watermark lies behind the last record")) };
+        let sane = if commit.watermark <= next {
+            Ok(())
+        } else {
+            Err(Error::Invalid("the watermark lies behind the last record"))
+        };
         let admitted = self.admit(commit.shard).and(sane).and_then(|()| self.room(body.frame_bytes()));
         match admitted {
             Ok(()) => self.group.commit(self.target(), commit, body, answer),
@@ -172,11 +176,16 @@ impl Writer {
         let now = self.shared.clock.monotonic();
         let recheck = self.shared.recheck.swap(false, Ordering::AcqRel);
         let fresh = self.checked.is_some_and(|at| now.saturating_sub(at) < ROOM_CHECK);
-        if fresh && !recheck && !(self.refusing.is_none() && self.shared.spares.has_failed()) {
+        // What decides about records must find room whatever happens: no spare segment, no records.
+        // While one is being prepared half of this segment is left to decisions.
+        let half_full = self.active.end + self.group.bytes() > self.active.capacity / 2;
+        let spares = &self.shared.spares;
+        let spare_needed = spares.has_failed() || (half_full && !spares.is_ready());
+        if fresh && !recheck && (self.refusing.is_some() || !spare_needed) {
             return self.refusing;
         }
         self.checked = Some(now);
-        let found = self.look_for_room();
+        let found = self.look_for_room(spare_needed);
         if found != self.refusing {
             match found {
                 Some(why) => tracing::warn!(%why, "records are refused until there is room"),
@@ -188,10 +197,9 @@ impl Writer {
         found
     }
 
-    fn look_for_room(&self) -> Option<Refusal> {
+    fn look_for_room(&self, spare_needed: bool) -> Option<Refusal> {
         let shared = &*self.shared;
-        // What decides about records must find room whatever happens: no spare, no records.
-        if shared.spares.has_failed() && !shared.spares.prepare(shared, true) && !shared.spares.is_ready() {
+        if spare_needed && !shared.spares.ensure(shared) {
             return Some(Refusal::NoSpace);
         }
         let (headroom_bytes, limit) = (shared.settings.headroom_bytes, shared.settings.disk_bytes_max);
@@ -230,9 +238,9 @@ impl Writer {
     /// Begins the next segment. Whatever comes of it, the old one takes nothing more: what the new
     /// head says about its end stays true.
     fn roll(&mut self) -> std::io::Result<()> {
+        let (number, file) = self.shared.spares.take(&self.shared)?;
         self.active.closed = true;
         let previous = (self.active.number, self.active.synced);
-        let (number, file) = self.shared.spares.take(&self.shared)?;
         let new = NewSegment { number, file, capacity: self.shared.settings.segment_bytes, previous };
         self.active = new.begin(&self.shared)?;
         self.checked = None;
@@ -284,6 +292,7 @@ impl Writer {
     fn poison(&mut self, group: Group, error: &std::io::Error) {
         let why: Arc<str> = error.to_string().into();
         tracing::error!(%error, segment = self.active.number, "a write to the journal failed; its segment is given up");
+        self.active.closed = true;
         self.shared.store.lock().status.poisoned_segments += 1;
         match self.roll() {
             Ok(()) => group.fail(|| Error::Poisoned(Arc::clone(&why))),

@@ -320,9 +320,11 @@ impl Start<'_> {
         }
         missing.sort_unstable_by_key(|(shard, from, ..)| (*shard, *from));
         for (shard, from, to, file) in missing {
-            let told = self.report.quarantined.iter().any(|range| {
-                range.shard == Some(shard) && range.from <= from && range.to >= to
-            });
+            let told = self
+                .report
+                .quarantined
+                .iter()
+                .any(|range| range.shard == Some(shard) && range.from <= from && range.to >= to);
             if !told {
                 let why = "no whole frame holds these records".into();
                 self.report.quarantined.push(Quarantined { shard: Some(shard), from, to, file, offset: 0, why });

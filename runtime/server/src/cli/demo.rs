@@ -166,13 +166,26 @@ impl Demo {
         }
         if let Some(path) = first_parquet {
             let bytes = Bytes::from(std::fs::read(&path)?);
-            println!("\nfive rows of {}\n{}", path.file_name().unwrap_or_default().to_string_lossy(), millrace_encode::preview(bytes, 5)?);
+            println!(
+                "\nfive rows of {}\n{}",
+                path.file_name().unwrap_or_default().to_string_lossy(),
+                millrace_encode::preview(bytes, 5)?
+            );
         }
-        println!("\nserver CPU {:.2} s, wall {:.2} s with building and starting", cpu_seconds(server.child.id())?, wall.as_secs_f64());
+        println!(
+            "\nserver CPU {:.2} s, wall {:.2} s with building and starting",
+            cpu_seconds(server.child.id())?,
+            wall.as_secs_f64()
+        );
         println!("\nnext");
         println!("  millrace demo --keep --input YOUR.ndjson     # your own records; the server stays");
-        println!("  python3 -c \"import duckdb; print(duckdb.sql(\\\"select origin, count(*) from '{}/**/*.parquet' group by 1\\\"))\"", objects.display());
-        println!("  millrace serve --dev                         # then AWS_ENDPOINT_URL=http://127.0.0.1:4573 aws firehose list-delivery-streams");
+        println!(
+            "  python3 -c \"import duckdb; print(duckdb.sql(\\\"select origin, count(*) from '{}/**/*.parquet' group by 1\\\"))\"",
+            objects.display()
+        );
+        println!(
+            "  millrace serve --dev                         # then AWS_ENDPOINT_URL=http://127.0.0.1:4573 aws firehose list-delivery-streams"
+        );
         Ok(())
     }
 }

@@ -79,7 +79,8 @@ impl List {
         let mut table = Table::new();
         table.load_preset(NOTHING).set_header(["function", "version", "bytes", "memory", "deadline", "imports"]);
         for function in answer["functions"].as_array().into_iter().flatten() {
-            let imports: Vec<_> = function["imports"].as_array().into_iter().flatten().filter_map(|i| i.as_str()).collect();
+            let imports: Vec<_> =
+                function["imports"].as_array().into_iter().flatten().filter_map(|i| i.as_str()).collect();
             table.add_row([
                 function["name"].as_str().unwrap_or_default().to_owned(),
                 function["version"].to_string(),

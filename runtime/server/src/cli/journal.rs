@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
-use millrace_log::{RealDisk, inspect};
+use millrace_log::RealDisk;
+use millrace_log::inspect::{self, DumpedFrame};
 use millrace_types::{Lane, ShardId, StreamId};
 
 /// `millrace journal`.
@@ -45,7 +46,15 @@ impl Journal {
 fn verify(dir: &Path) -> Result<()> {
     let report = inspect::verify(&RealDisk, &dir.join("journal"))?;
     let mut files = Table::new();
-    files.load_preset(NOTHING).set_header(["file", "bytes", "frames", "records", "torn tail", "damaged places", "index"]);
+    files.load_preset(NOTHING).set_header([
+        "file",
+        "bytes",
+        "frames",
+        "records",
+        "torn tail",
+        "damaged places",
+        "index",
+    ]);
     for file in &report.files {
         let index = file.index.map_or("-", |fits| if fits { "fits" } else { "does not fit" });
         files.add_row([
@@ -83,7 +92,7 @@ fn dump(dir: &Path, shard: Option<&str>) -> Result<()> {
     let mut failed = None;
     inspect::dump(&RealDisk, &dir.join("journal"), filter, &mut |frame| {
         if failed.is_none() {
-            failed = writeln!(out, "{frame:?}").err();
+            failed = writeln!(out, "{}", line(frame)).err();
         }
     })?;
     // A closed pipe (`| head`) is how people stop a dump.
@@ -91,6 +100,15 @@ fn dump(dir: &Path, shard: Option<&str>) -> Result<()> {
         Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// One frame: place, kind, shard as `--shard` takes it, numbers, content in words.
+fn line(frame: &DumpedFrame) -> String {
+    let shard = frame.shard.map_or_else(|| "-".to_owned(), |shard| shard.to_string());
+    format!(
+        "{}:{} {:?} shard={shard} first={} count={} bytes={} {}",
+        frame.file, frame.offset, frame.kind, frame.first, frame.count, frame.bytes, frame.detail
+    )
 }
 
 fn parse_shard(text: &str) -> Result<ShardId> {

@@ -95,7 +95,12 @@ pub(super) fn print(run: &Value) {
             Some(code) => format!("{code}: {}", row["error"]["message"].as_str().unwrap_or_default()),
             None => list("outputs"),
         };
-        table.add_row([row["record"].to_string(), row["outcome"].as_str().unwrap_or_default().to_owned(), shown, list("partitionKeys")]);
+        table.add_row([
+            row["record"].to_string(),
+            row["outcome"].as_str().unwrap_or_default().to_owned(),
+            shown,
+            list("partitionKeys"),
+        ]);
     }
     println!("{table}");
     let number = |name: &str| run[name].as_u64().unwrap_or(0);

@@ -1,5 +1,6 @@
 //! `millrace serve`: settings, then the server until it is told to stop.
 
+use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -48,8 +49,7 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<()> {
-        let variables = std::env::vars().filter(|(name, _)| name != "MILLRACE_CONFIG");
-        let settings = settings::load(self.config.as_deref(), variables, &self.flags()?)?;
+        let settings = settings::load(self.config.as_deref(), std::env::vars(), &self.flags()?)?;
         if self.dump_config {
             print!("{}", settings::dump(&settings)?);
             return Ok(());
@@ -90,7 +90,7 @@ fn check(settings: &Settings) -> Result<()> {
     if pair.0 != pair.1 {
         bail!("MILLRACE_ACCESS_KEY_ID and MILLRACE_SECRET_ACCESS_KEY go together: set both or none");
     }
-    let keys = pair.0 || !settings.access_keys.is_empty();
+    let keys = pair.0 || !settings.access_keys.is_empty() || settings.token.is_some();
     if settings.dev && !loopback {
         bail!("--dev accepts any credentials, so it listens on a loopback address only, not on {}", settings.listen);
     }
@@ -105,7 +105,10 @@ fn check(settings: &Settings) -> Result<()> {
 
 fn log(settings: &Settings) {
     let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if settings.log_json { lines.json().init() } else { lines.init() }
 }
 
@@ -128,9 +131,11 @@ async fn serve(settings: Settings) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::AccessKey;
 
     fn settings(listen: &str, dev: bool, keys: bool) -> Settings {
-        let key = keys.then(|| crate::settings::AccessKey { id: "a".into(), secret: toml::Value::from("b").try_into().expect("secret") });
+        let key =
+            keys.then(|| AccessKey { id: "a".into(), secret: toml::Value::from("b").try_into().expect("secret") });
         Settings { listen: listen.into(), dev, access_keys: key.into_iter().collect(), ..Settings::default() }
     }
 

@@ -36,7 +36,11 @@ impl Status {
         for stream in &streams {
             let parked = &stream["parked"];
             if let (Some(name), Some(code)) = (stream["name"].as_str(), parked["code"].as_str()) {
-                println!("{name} is parked ({} attempts): {code}: {}", parked["attempts"], parked["message"].as_str().unwrap_or_default());
+                println!(
+                    "{name} is parked ({} attempts): {code}: {}",
+                    parked["attempts"],
+                    parked["message"].as_str().unwrap_or_default()
+                );
             }
         }
         if streams.iter().any(|s| s["balance"].as_i64() != Some(0)) {
@@ -49,7 +53,16 @@ impl Status {
 pub(super) fn table(streams: &[serde_json::Value]) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_header([
-        "stream", "accepted", "delivered", "dropped", "failed", "quarantined", "pending", "sum", "oldest", "objects",
+        "stream",
+        "accepted",
+        "delivered",
+        "dropped",
+        "failed",
+        "quarantined",
+        "pending",
+        "sum",
+        "oldest",
+        "objects",
     ]);
     for stream in streams {
         let number = |name: &str| stream[name].to_string();

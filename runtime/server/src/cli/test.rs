@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use millrace_transform::{Compiler, CompileLimits, Function, Host, HostSettings, Limits, LogLevel, LogSink};
+use millrace_transform::{CompileLimits, Compiler, Function, Host, HostSettings, Limits, LogLevel, LogSink};
 use millrace_types::{BatchBuilder, Clock, SystemClock, SystemEntropy};
 
 use super::{outcome, read_file};
@@ -49,7 +49,11 @@ impl Test {
         let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
         let built = compiler.build(&module).with_context(|| format!("{}", self.file.display()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let host = Host::new(&HostSettings { calls_max: 1, warm_max: 0, ..HostSettings::default() }, Arc::clone(&clock), Arc::new(SystemEntropy))?;
+        let host = Host::new(
+            &HostSettings { calls_max: 1, warm_max: 0, ..HostSettings::default() },
+            Arc::clone(&clock),
+            Arc::new(SystemEntropy),
+        )?;
         let mut fresh = [0; 32];
         millrace_types::Entropy::fill(&SystemEntropy, &mut fresh);
         let key = millrace_transform::ArtifactKey::new(&fresh);

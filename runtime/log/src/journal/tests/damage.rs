@@ -78,8 +78,10 @@ fn a_flipped_bit_anywhere_is_seen_and_costs_one_frame_at_most() {
 fn a_zeroed_page_anywhere_leaves_the_rest() {
     run(async {
         let (disk, _) = filled(0).await;
-        for name in segments(&disk) {
-            for page in 0..16 {
+        for file in inspect::verify(&disk, &dir()).unwrap().files {
+            let name = file.file;
+            // Zeros at the very end, mark and all, are what a clean end looks like.
+            for page in (0..16).filter(|page| file.valid_bytes / 4096 != *page as u64) {
                 let copy = disk.crash(0);
                 copy.corrupt(&dir().join(&name), |bytes| {
                     let from = (page * 4096).min(bytes.len());
@@ -157,8 +159,7 @@ fn cut_and_missing_segments_are_gaps_and_the_rest_goes_on() {
                     Some(bytes) => drop(copy.corrupt(&dir().join(name), |file| file.truncate(bytes))),
                     None => copy.remove(&dir().join(name)).unwrap(),
                 }
-                let (journal, recovery) =
-                    open_with(&copy, JournalSettings { lag_segments: 1000, ..small() }).unwrap();
+                let (journal, recovery) = open_with(&copy, JournalSettings { lag_segments: 1000, ..small() }).unwrap();
                 let (found, gaps) = all(&journal).await;
                 let lost: u64 = gaps.iter().map(|(from, to)| to.since(*from)).sum();
                 let newest = nth + 3 > names.len();

@@ -33,7 +33,8 @@ fn every_acknowledged_record_survives_every_crash() {
                 journal.close().await;
                 disk = left;
             }
-            let (journal, _) = open(&disk);
+            let (journal, recovery) = open(&disk);
+            assert_eq!(recovery.quarantined, [], "seed {seed} at the end");
             oracle.judge(&journal, &format!("seed {seed} at the end")).await;
             acked += oracle.acked;
         });

@@ -21,7 +21,7 @@ fn a_full_disk_refuses_records_while_decisions_go_on_and_recovers_by_itself() {
         assert_eq!(journal.status().refusing, Some(Refusal::NoSpace));
         assert!(next > 100);
         // The reserve: the rest of the segment, and the other shards' decisions as well.
-        for _ in 0..200 {
+        for _ in 0..50 {
             journal.commit(done(shard(2), 0)).await.unwrap();
         }
         // A restart on the full disk works too.
@@ -57,11 +57,8 @@ fn headroom_limit_and_backlog_refuse_by_name() {
         journal.close().await;
 
         let disk = FakeDisk::new(2);
-        let settings = JournalSettings {
-            disk_bytes_max: Some(6 * SEGMENT_BYTES),
-            backlog_bytes_max: SEGMENT_BYTES,
-            ..small()
-        };
+        let settings =
+            JournalSettings { disk_bytes_max: Some(6 * SEGMENT_BYTES), backlog_bytes_max: SEGMENT_BYTES, ..small() };
         let (journal, _) = open_with(&disk, settings).unwrap();
         let full = loop {
             match journal.append(shard(1), batch(1, 2, 900)).await {
@@ -92,7 +89,8 @@ fn headroom_limit_and_backlog_refuse_by_name() {
 fn an_allocation_that_fails_refuses_only_the_batch_that_needs_it() {
     run(async {
         let disk = FakeDisk::new(1);
-        let (journal, _) = open(&disk);
+        let clock = Arc::new(ManualClock::at(0));
+        let (journal, _) = Journal::open(Arc::new(disk.clone()), dir(), small(), clock.clone()).unwrap();
         until("a spare is ready", || journal.status().segments == 2).await;
         disk.fail_at(Op::Allocate, 2, ENOSPC);
         // Larger than a segment: it rolls, then needs more than was reserved. Either that or the next
@@ -100,6 +98,7 @@ fn an_allocation_that_fails_refuses_only_the_batch_that_needs_it() {
         let large = journal.append(shard(1), batch(1, 1, 100_000)).await;
         assert!(matches!(large, Ok(_) | Err(Error::DiskFull(Refusal::NoSpace))), "{large:?}");
         journal.commit(done(shard(1), 0)).await.unwrap();
+        clock.advance(Duration::from_secs(1));
         journal.append(shard(1), batch(2, 1, 10)).await.unwrap();
     });
 }

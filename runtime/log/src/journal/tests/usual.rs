@@ -41,10 +41,12 @@ fn a_large_batch_is_several_frames_and_one_larger_than_a_segment_fits_too() {
         let (journal, _) = open(&disk);
         let mut keyed = BatchBuilder::default();
         for nth in 0..50u8 {
-            keyed.push_keyed::<millrace_types::BatchFull>(i64::from(nth), &[nth; 3], |out| {
-                out.extend_from_slice(&[nth; 5000]);
-                Ok(())
-            }).unwrap();
+            keyed
+                .push_keyed::<millrace_types::BatchFull>(i64::from(nth), &[nth; 3], |out| {
+                    out.extend_from_slice(&[nth; 5000]);
+                    Ok(())
+                })
+                .unwrap();
         }
         journal.append(shard(1), keyed.finish()).await.unwrap();
         journal.append(shard(1), batch(1, 1, 100_000)).await.unwrap();
@@ -99,7 +101,8 @@ fn decisions_survive_and_what_is_decided_is_trimmed() {
         let mut members = Members::new();
         members.insert(0, Seq::new(5), Seq::new(9));
         members.insert(1, Seq::new(5), Seq::new(6));
-        let intent = Intent { shard: shard(1), id: u64::MAX, members: members.clone(), body: Bytes::from_static(b"key") };
+        let intent =
+            Intent { shard: shard(1), id: u64::MAX, members: members.clone(), body: Bytes::from_static(b"key") };
         let other = Intent { id: 3, ..intent.clone() };
         journal.append(shard(1), batch(0, 20, 10)).await.unwrap();
         journal.intent(intent.clone()).await.unwrap();

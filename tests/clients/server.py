@@ -26,7 +26,7 @@ KEY_ID, SECRET, TOKEN = "AKIDTESTCLIENTS", secrets.token_hex(20), secrets.token_
 INTERVAL_SCALE = 0.02
 # How long the server may take until it is ready, and until it is drained, seconds.
 READY_SECONDS_MAX = 30
-DRAINED_SECONDS_MAX = 60
+DRAINED_SECONDS_MAX = 40
 TARGET = "Firehose_20150804."
 ROLE = "arn:aws:iam::000000000000:role/firehose"
 

@@ -141,8 +141,6 @@ def companions(path, value) -> dict:
         return {"CloudWatchLoggingOptions": {"Enabled": True, "LogGroupName": "walked", "LogStreamName": "walked"}}
     if inner[:1] == ("BufferingHints",):
         return {"BufferingHints": {"SizeInMBs": 2, "IntervalInSeconds": 20}}
-    if inner[:1] == ("S3BackupConfiguration",):
-        return {"S3BackupMode": "Enabled"}
     return {}
 
 
@@ -211,6 +209,13 @@ def check(server, name, path, value):
     return f"{label}: accepted, and Describe shows {seen!r} there"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _table(server):
+    """The table that requests name, so that one is not refused for its absence."""
+    answer = server.own("PUT", "/v1/schemas/walked/walked", b'{"columns":[{"name":"a","type":"string"}]}')
+    assert answer.status in (200, 201), answer.body
+
+
 CASES = [(path, value) for path, shape in leaves(INPUT) for value in values(path, shape)
          if path != ("DeliveryStreamName",) and "ParameterName" not in path and "ParameterValue" not in path]
 GROUPS = sorted({path[:2] if path[0] in (EXTENDED, CLASSIC) else path[:1] for path, _ in CASES}, key=str)
@@ -273,7 +278,7 @@ def test_unknown_member(server, name, top):
         assign(sent, (*path, "Bogus"), 1)
         answer = server.call("CreateDeliveryStream", sent)
         names = ["Bogus", *(step for step in path if isinstance(step, str) and step not in (EXTENDED, CLASSIC))]
-        if answer.status == 200 or not any(step in answer.error[1] for step in names):
+        if answer.status == 200 or not any(step.lower() in answer.error[1].lower() for step in names):
             faults.append(f"{'.'.join(map(str, path))}: {answer.status} {answer.body[:300]!r}")
     assert not faults, "\n".join(faults)
 

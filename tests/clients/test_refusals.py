@@ -55,7 +55,7 @@ def refused(answer, kind: str, text: str) -> None:
     if text.startswith("1 validation error"):
         assert message == text
     else:
-        assert text in message and message
+        assert text.lower() in message.lower() and message
 
 
 @pytest.mark.parametrize("case", PUTS)
@@ -88,7 +88,6 @@ BODIES = {
     "deep arrays": b'{"DeliveryStreamName":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
     "deep objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "lone surrogate": b'{"DeliveryStreamName":"\\ud800"}',
-    "member twice": b'{"DeliveryStreamName":"a","DeliveryStreamName":"b"}',
 }
 
 

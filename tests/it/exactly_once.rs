@@ -110,10 +110,21 @@ mod store {
     async fn answer(request: Request<Incoming>, versions: Versions) -> Result<Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
         let body = read_body(body).await.unwrap_or_default();
+        let key = parts.uri.path().to_owned();
         let mut response = Response::new(Full::new(Bytes::new()));
+        let headers = response.headers_mut();
+        headers.insert("etag", http::HeaderValue::from_static("\"etag\""));
+        headers.insert("last-modified", http::HeaderValue::from_static("Thu, 01 Jan 2026 00:00:00 GMT"));
+        let mut versions = versions.lock();
         if parts.method == Method::PUT {
-            versions.lock().entry(parts.uri.path().to_owned()).or_default().push(body);
-            response.headers_mut().insert("etag", http::HeaderValue::from_static("\"etag\""));
+            versions.entry(key).or_default().push(body);
+        } else if let Some(last) = versions.get(&key).and_then(|all| all.last()) {
+            headers.insert("content-length", http::HeaderValue::from(last.len()));
+            if parts.method == Method::GET {
+                *response.body_mut() = Full::new(last.clone());
+            }
+        } else {
+            *response.status_mut() = http::StatusCode::NOT_FOUND;
         }
         Ok(response)
     }

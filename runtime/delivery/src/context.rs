@@ -26,7 +26,10 @@ pub(crate) struct Shared {
     pub(crate) keys_path: PathBuf,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) functions: Arc<Functions>,
+    /// Formats and compression: one thread for each core.
     pub(crate) workers: Workers,
+    /// Functions, on threads of their own: one that spins keeps a thread, not the node.
+    pub(crate) guests: Workers,
     pub(crate) budget: Budget,
     pub(crate) settings: DeliverySettings,
     pub(crate) clock: Arc<dyn Clock>,
@@ -43,16 +46,24 @@ pub(crate) struct LaneContext {
     pub(crate) gauges: Arc<Gauges>,
     /// Asks the lane to spill its largest window.
     pub(crate) spill: Arc<Notify>,
-    /// Payload bytes appended and not yet read by the lane: how far it is behind.
+    /// Objects are made again one at a time: each needs the records of a whole window.
+    pub(crate) remaking: tokio::sync::Mutex<()>,
+    /// Payload bytes appended since the start and not yet read by the lane: how far it is behind.
     pub(crate) unread_bytes: AtomicU64,
 }
 
 impl LaneContext {
-    /// Shows why the stream stands still; logs each new reason once.
-    pub(crate) fn park(&self, trouble: &Trouble) {
-        let now_ms = self.shared.clock.now_ms();
-        if self.gauges.park(trouble, now_ms) {
+    /// Shows why `owner` stands still; logs a reason that is new for the stream.
+    pub(crate) fn park(&self, owner: u64, trouble: &Trouble) {
+        if self.gauges.park(owner, trouble, self.shared.clock.now_ms()) {
             tracing::warn!(stream = self.name, code = trouble.code, "parked: {}", trouble.message);
+        }
+    }
+
+    /// `owner` goes on.
+    pub(crate) fn unpark(&self, owner: u64) {
+        if self.gauges.unpark(owner) {
+            tracing::info!(stream = self.name, "no longer parked");
         }
     }
 

@@ -28,6 +28,8 @@ pub(crate) enum Reason {
     Size,
     Age,
     All,
+    /// The node's memory is short and there is nothing to spill.
+    Memory,
 }
 
 /// Whether to cut now, and why.

@@ -90,14 +90,14 @@ impl StreamHandle {
             return;
         };
         let shard = ShardId::new(self.stream.id, Lane(number));
-        let behind = self.shared.journal.shard(shard).map_or(0, |s| s.backlog_bytes);
         let lane = Arc::new(LaneContext {
             shared: Arc::clone(&self.shared),
             shard,
             name: self.stream.name.clone(),
             gauges: Arc::clone(&self.gauges),
             spill: Arc::new(Notify::new()),
-            unread_bytes: AtomicU64::new(behind),
+            remaking: tokio::sync::Mutex::new(()),
+            unread_bytes: AtomicU64::new(0),
         });
         lanes.push(Arc::clone(&lane));
         self.tasks.spawn("lane", run(lane, self.orders.subscribe()));
@@ -119,16 +119,13 @@ impl StreamHandle {
         }
         let lane = self.choose();
         let bytes = batch.payload().len() as u64;
-        lane.unread_bytes.fetch_add(bytes, Ordering::Relaxed);
         match self.shared.journal.append(lane.shard, batch).await {
             Ok(first) => {
+                lane.unread_bytes.fetch_add(bytes, Ordering::Relaxed);
                 self.gauges.accepted_bytes.fetch_add(bytes, Ordering::Relaxed);
                 Ok(Appended { shard: lane.shard, first })
             }
-            Err(error) => {
-                lane.has_read(usize::try_from(bytes).unwrap_or(usize::MAX));
-                Err(self.refusal(&error))
-            }
+            Err(error) => Err(self.refusal(&error)),
         }
     }
 

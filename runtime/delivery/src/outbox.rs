@@ -57,7 +57,15 @@ struct Segment {
     name: String,
     file: Box<dyn DiskFile>,
     written: Mutex<u64>,
-    synced: Mutex<u64>,
+    synced: Mutex<Synced>,
+}
+
+/// How far a shared segment is durable.
+#[derive(Debug, Default)]
+struct Synced {
+    bytes: u64,
+    /// A sync has failed: a later one that succeeds would say nothing about what was written before.
+    failed: bool,
 }
 
 impl Outbox {
@@ -72,11 +80,11 @@ impl Outbox {
         for place in live {
             *files.live.entry(place.file.clone()).or_default() += 1;
         }
-        let mut highest = 0;
+        let number = |name: &str| name.strip_suffix(".obj").and_then(|n| n.parse::<u64>().ok());
+        // A name that an intent still uses is not given again, even when its file is lost.
+        let mut highest = files.live.keys().filter_map(|name| number(name)).max().unwrap_or(0);
         for name in disk.list(&dir)? {
-            let Some(number) = name.strip_suffix(".obj").and_then(|n| n.parse::<u64>().ok()) else {
-                continue;
-            };
+            let Some(number) = number(&name) else { continue };
             highest = highest.max(number);
             if !files.live.contains_key(&name) {
                 disk.remove(&dir.join(&name))?;
@@ -128,7 +136,7 @@ impl Outbox {
         }
         let (name, file) = self.create()?;
         self.disk.sync_dir(&self.dir)?;
-        let segment = Arc::new(Segment { name, file, written: Mutex::new(0), synced: Mutex::new(0) });
+        let segment = Arc::new(Segment { name, file, written: Mutex::new(0), synced: Mutex::default() });
         files.live.insert(segment.name.clone(), 1);
         files.current = Some(Arc::clone(&segment));
         Ok(segment)
@@ -174,22 +182,18 @@ impl Outbox {
     /// Begins a file for one object that arrives in parts.
     pub(crate) fn begin_spill(&self) -> io::Result<Spill> {
         let (name, file) = self.create()?;
-        Ok(Spill { name, file, length: 0 })
+        let path = self.path(&name);
+        Ok(Spill { name, file, length: 0, cleanup: Some((Arc::clone(&self.disk), path)) })
     }
 
     /// Syncs a spilled object.
-    pub(crate) fn finish_spill(&self, spill: Spill) -> io::Result<Place> {
-        let synced = spill.file.sync_data().and_then(|()| self.disk.sync_dir(&self.dir));
-        if let Err(error) = synced {
-            self.discard_spill(&spill.name);
-            return Err(error);
-        }
-        self.files.lock().live.insert(spill.name.clone(), 1);
-        Ok(Place { file: spill.name, offset: 0, length: spill.length })
-    }
-
-    fn discard_spill(&self, name: &str) {
-        self.remove_if_dead(&self.files.lock(), name);
+    pub(crate) fn finish_spill(&self, mut spill: Spill) -> io::Result<Place> {
+        spill.file.sync_data()?;
+        self.disk.sync_dir(&self.dir)?;
+        spill.cleanup = None;
+        let file = spill.name.clone();
+        self.files.lock().live.insert(file.clone(), 1);
+        Ok(Place { file, offset: 0, length: spill.length })
     }
 
     /// The bytes at `place`, read when they are asked for.
@@ -233,21 +237,36 @@ impl Segment {
         };
         let end = offset + bytes.len() as u64;
         let mut synced = self.synced.lock();
-        if *synced < end {
+        if synced.failed {
+            return Err(io::Error::other("an earlier sync of this segment failed"));
+        }
+        if synced.bytes < end {
             let upto = *self.written.lock();
+            synced.failed = true;
             self.file.sync_data()?;
-            *synced = upto;
+            *synced = Synced { bytes: upto, failed: false };
         }
         Ok(Place { file: self.name.clone(), offset, length: bytes.len() as u64 })
     }
 }
 
-/// A file that one object is spilled into.
+/// A file that one object is spilled into. Removed when it is dropped before it is finished.
 #[derive(Debug)]
 pub(crate) struct Spill {
     name: String,
     file: Box<dyn DiskFile>,
     length: u64,
+    cleanup: Option<(Arc<dyn Disk>, PathBuf)>,
+}
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        if let Some((disk, path)) = self.cleanup.take()
+            && let Err(error) = disk.remove(&path)
+        {
+            tracing::warn!(file = self.name, %error, "an outbox file could not be removed");
+        }
+    }
 }
 
 impl Spill {

@@ -13,16 +13,23 @@ use millrace_types::{Batch, Columns, Members, Seq};
 use crate::context::LaneContext;
 use crate::failure::{Failure, write_failure};
 use crate::intent::Body;
-use crate::lane::chain;
+use crate::lane::{METADATA, chain};
 use crate::plan::Plan;
 use crate::status::Trouble;
 use crate::work::nth_outputs;
 
+/// User metadata of an object: names and values.
+type Metadata = Vec<(String, String)>;
+
 /// Reads the members' records, runs the recorded version of the function, encodes.
-pub(crate) async fn remake(lane: &Arc<LaneContext>, members: &Members, body: &Body) -> Result<Bytes, Trouble> {
+pub(crate) async fn remake(
+    lane: &Arc<LaneContext>,
+    members: &Members,
+    body: &Body,
+) -> Result<(Bytes, Metadata), Trouble> {
     let plan = crate::lane::plan(lane).await?;
     let Some((first, last)) = members.span() else {
-        return Ok(Bytes::new());
+        return Ok((Bytes::new(), Vec::new()));
     };
     let batches = read(lane, first, last, plan.chunk_bytes).await?;
     let function = match &body.function {
@@ -33,6 +40,7 @@ pub(crate) async fn remake(lane: &Arc<LaneContext>, members: &Members, body: &Bo
         }
     };
     let (members, error_folder) = (members.clone(), body.error_type.clone());
+    let told: Metadata = body.metadata.iter().filter(|(name, _)| name.starts_with(METADATA)).cloned().collect();
     let (clock, entropy) = (Arc::clone(&lane.shared.clock), Arc::clone(&lane.shared.entropy));
     let made = lane.shared.workers.run(move || {
         let settings = if error_folder.is_some() { &plan.errors } else { &plan.data };
@@ -47,8 +55,12 @@ pub(crate) async fn remake(lane: &Arc<LaneContext>, members: &Members, body: &Bo
             }
         }
         let mut bytes = encoder.take_output();
-        bytes.extend_from_slice(&encoder.finish().map_err(|e| encode_trouble(&e))?.rest);
-        Ok(Bytes::from(bytes))
+        let finished = encoder.finish().map_err(|e| encode_trouble(&e))?;
+        bytes.extend_from_slice(&finished.rest);
+        // A new encryption envelope, where there is one, and what the body said besides.
+        let mut metadata = finished.metadata;
+        metadata.extend(told);
+        Ok((Bytes::from(bytes), metadata))
     });
     made.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))?
 }

@@ -12,6 +12,12 @@ use crate::window::{Kind, Partition};
 pub(crate) const PARTITIONS_MAX: usize = 500;
 /// Key combinations remembered; above it the memory begins anew.
 const REMEMBERED_MAX: usize = 65_536;
+/// Bytes of a partition's prefix: a key has at most 1,024, and the object's name comes behind it.
+const PREFIX_BYTES_MAX: usize = 700;
+/// Bytes between two slashes: what file systems take as a name.
+const SEGMENT_BYTES_MAX: usize = 255;
+/// Bytes behind the last slash: a stream's name, a time and a UUID come behind them.
+const NAME_BYTES_MAX: usize = 100;
 /// Folder of records beyond the limit of partitions.
 const PARTITIONS_EXCEEDED: &str = "activePartitionExceeded";
 
@@ -46,12 +52,14 @@ impl Refusal {
 pub(crate) struct Router {
     plan: Arc<Plan>,
     known: HashMap<Vec<u8>, Kind>,
+    /// The names that the remembered values belong to, in their order.
+    names: Vec<String>,
     scratch: Vec<u8>,
 }
 
 impl Router {
     pub(crate) fn new(plan: &Arc<Plan>) -> Self {
-        Self { plan: Arc::clone(plan), known: HashMap::new(), scratch: Vec::new() }
+        Self { plan: Arc::clone(plan), known: HashMap::new(), names: Vec::new(), scratch: Vec::new() }
     }
 
     /// The window of output `index`.
@@ -59,6 +67,10 @@ impl Router {
         let Route::Keys(output) = route else {
             return Err(missing("the stream has no function that gives partition keys"));
         };
+        if self.names != output.partition_names {
+            self.names.clone_from(&output.partition_names);
+            self.known.clear();
+        }
         self.scratch.clear();
         for nth in 0..output.partition_names.len() {
             let value = output.partition(index, nth).as_bytes();
@@ -85,9 +97,26 @@ impl Router {
             keys.push((name.as_str(), value));
         }
         let prefix = self.plan.prefixes.evaluated_prefix(&keys).map_err(|text| missing(&text))?;
+        check(&prefix).map_err(|text| missing(text))?;
         let keys = keys.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(Kind::Data(Some(Arc::new(Partition { prefix, keys }))))
     }
+}
+
+/// Refuses what some store will never take, before a decision is made that could never be carried out.
+fn check(prefix: &str) -> Result<(), &'static str> {
+    if prefix.len() > PREFIX_BYTES_MAX {
+        return Err("the partition's prefix is longer than a key may be");
+    }
+    let mut segments = prefix.split('/');
+    // What follows the last slash is the beginning of the object's name.
+    let name = segments.next_back().unwrap_or_default();
+    for segment in segments {
+        if segment.is_empty() || segment.len() > SEGMENT_BYTES_MAX {
+            return Err("a partition value makes an empty or overlong part of the key");
+        }
+    }
+    if name.len() > NAME_BYTES_MAX { Err("the partition's prefix makes an overlong object name") } else { Ok(()) }
 }
 
 fn missing(message: &str) -> Refusal {
@@ -95,5 +124,20 @@ fn missing(message: &str) -> Refusal {
         folder: crate::work::PROCESSING_FAILED,
         code: "DynamicPartitioning.MetadataExtractionFailed",
         message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_that_no_store_takes_are_refused() {
+        for good in ["", "c=42/", "y=2026/c=a b/part-", &format!("{}/", "x".repeat(255))] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["/a/", "a//b/", &format!("{}/", "x".repeat(256)), &"x".repeat(101), &"abcdefg/".repeat(100)] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
     }
 }

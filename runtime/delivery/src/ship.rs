@@ -2,6 +2,7 @@
 //! succeed; nothing is ever dropped because a destination says no.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_log::Intent;
@@ -10,7 +11,7 @@ use millrace_types::{Backoff, Members};
 
 use crate::context::LaneContext;
 use crate::intent::Body;
-use crate::outbox::Place;
+use crate::outbox::{Place, digest};
 use crate::status::Trouble;
 use crate::window::Bulk;
 
@@ -49,32 +50,70 @@ pub(crate) async fn ship(lane: Arc<LaneContext>, shipment: Shipment) -> Result<S
     };
     body.place = store(&lane, bulk).await?;
     if !crate::planted("no-intent") {
-        let intent = Intent { shard: lane.shard, id, members: members.clone(), body: body.to_bytes() };
-        write_intent(&lane, intent).await;
+        write_intent(&lane, id, &members, &body).await;
     }
-    put(&lane, &body, memory).await;
-    Ok(Shipped { id, members, body })
+    Ok(deliver(lane, id, members, body, memory).await)
 }
 
-/// An intent that was open when the server started: its object is put again, or made again first.
+/// An intent that was open when the lane started: its object is put again.
 pub(crate) async fn ship_again(lane: Arc<LaneContext>, id: u64, members: Members, body: Body) -> Shipped {
-    let (checked, place, crc64) = (Arc::clone(&lane), body.place.clone(), body.crc64);
-    let whole = millrace_tasks::blocking(move || checked.shared.outbox.is_whole(&place, crc64)).await;
-    if whole {
-        put(&lane, &body, None).await;
-        return Shipped { id, members, body };
-    }
-    tracing::warn!(stream = lane.name, key = body.key, "the outbox file is gone or damaged: the object is made again");
+    deliver(lane, id, members, body, None).await
+}
+
+/// Puts until the destination has proved that it has the object. Bytes that come from the outbox are
+/// verified first; where they are gone or damaged the object is made again, under the same key.
+async fn deliver(
+    lane: Arc<LaneContext>,
+    id: u64,
+    members: Members,
+    mut body: Body,
+    mut memory: Option<Bytes>,
+) -> Shipped {
     let mut retry = Retry::new(&lane);
     loop {
-        match crate::remake::remake(&lane, &members, &body).await {
-            Ok(bytes) => {
-                put(&lane, &body, Some(bytes)).await;
-                return Shipped { id, members, body };
+        if memory.is_none() && !is_whole(&lane, &body).await {
+            match make_again(&lane, id, &members, &body).await {
+                Ok((new, bytes)) => (body, memory) = (new, Some(bytes)),
+                Err(trouble) => {
+                    retry.wait(&trouble, None).await;
+                    continue;
+                }
             }
-            Err(trouble) => retry.wait(&trouble, None).await,
         }
+        let Err(error) = attempt(&lane, &body, memory.take()).await else { break };
+        lane.gauges.put_failed();
+        let after = match error.advice {
+            Advice::Retry { after } => after,
+            Advice::Operator => None,
+        };
+        retry.wait(&Trouble::new(error.code, error.message), after).await;
     }
+    drop(retry);
+    Shipped { id, members, body }
+}
+
+async fn is_whole(lane: &Arc<LaneContext>, body: &Body) -> bool {
+    let (shared, place, crc64) = (Arc::clone(&lane.shared), body.place.clone(), body.crc64);
+    millrace_tasks::blocking(move || shared.outbox.is_whole(&place, crc64)).await
+}
+
+/// Makes the object again, stores it, and records where it lies now: the same intent, so the same
+/// decision.
+async fn make_again(
+    lane: &Arc<LaneContext>,
+    id: u64,
+    members: &Members,
+    body: &Body,
+) -> Result<(Body, Bytes), Trouble> {
+    let _one = lane.remaking.lock().await;
+    tracing::warn!(stream = lane.name, key = body.key, "the outbox file is gone or damaged: the object is made again");
+    let (bytes, metadata) = crate::remake::remake(lane, members, body).await?;
+    let mut crc = digest();
+    crc.update(&bytes);
+    let place = store(lane, Bulk::Memory(bytes.clone())).await.map_err(|Lost(trouble)| trouble)?;
+    let body = Body { place, crc64: crc.finalize(), metadata, ..body.clone() };
+    write_intent(lane, id, members, &body).await;
+    Ok((body, bytes))
 }
 
 async fn store(lane: &Arc<LaneContext>, bulk: Bulk) -> Result<Place, Lost> {
@@ -105,40 +144,20 @@ fn outbox_trouble(lane: &LaneContext, error: &std::io::Error) -> Trouble {
     )
 }
 
-async fn write_intent(lane: &Arc<LaneContext>, intent: Intent) {
-    let mut retry = Retry::new(lane);
-    while let Err(error) = lane.shared.journal.intent(intent.clone()).await {
-        retry.wait(&Trouble::new("journal.intent", error.to_string()), None).await;
-    }
-}
-
-/// Puts until the destination has proved that it has the object.
-async fn put(lane: &Arc<LaneContext>, body: &Body, mut memory: Option<Bytes>) {
+async fn write_intent(lane: &Arc<LaneContext>, id: u64, members: &Members, body: &Body) {
     let mut retry = Retry::new(lane);
     loop {
-        match attempt(lane, body, &mut memory).await {
-            Ok(()) => {
-                if retry.failures > 0 {
-                    lane.gauges.unpark();
-                    tracing::info!(stream = lane.name, bucket = body.bucket, "the destination takes objects again");
-                }
-                return;
-            }
-            Err(error) => {
-                lane.gauges.put_failed();
-                let after = match error.advice {
-                    Advice::Retry { after } => after,
-                    Advice::Operator => None,
-                };
-                retry.wait(&Trouble::new(error.code, error.message), after).await;
-            }
+        let intent = Intent { shard: lane.shard, id, members: members.clone(), body: body.to_bytes() };
+        match lane.shared.journal.intent(intent).await {
+            Ok(()) => return,
+            Err(error) => retry.wait(&Trouble::new("journal.intent", error.to_string()), None).await,
         }
     }
 }
 
-async fn attempt(lane: &LaneContext, body: &Body, memory: &mut Option<Bytes>) -> Result<(), SinkError> {
+async fn attempt(lane: &LaneContext, body: &Body, memory: Option<Bytes>) -> Result<(), SinkError> {
     let sink = lane.shared.buckets.open(&body.bucket)?;
-    let content: Arc<dyn Content> = match memory.take() {
+    let content: Arc<dyn Content> = match memory {
         Some(bytes) => Arc::new(bytes),
         None => {
             let stored = lane.shared.outbox.content(&body.place);
@@ -155,24 +174,32 @@ async fn attempt(lane: &LaneContext, body: &Body, memory: &mut Option<Bytes>) ->
     sink.put(&object).await.map(drop)
 }
 
-/// Waits between attempts and shows why.
+/// Waits between attempts and shows why, until it is dropped.
 struct Retry<'l> {
     lane: &'l LaneContext,
+    owner: u64,
     backoff: Backoff,
     failures: u32,
 }
 
 impl<'l> Retry<'l> {
     fn new(lane: &'l LaneContext) -> Self {
-        let base = std::time::Duration::from_millis(RETRY_BASE_MS);
-        Self { lane, backoff: Backoff { base, cap: lane.shared.settings.retry_cap() }, failures: 0 }
+        let base = Duration::from_millis(RETRY_BASE_MS);
+        let backoff = Backoff { base, cap: lane.shared.settings.retry_cap() };
+        Self { lane, owner: lane.gauges.owner(), backoff, failures: 0 }
     }
 
-    async fn wait(&mut self, trouble: &Trouble, after: Option<std::time::Duration>) {
+    async fn wait(&mut self, trouble: &Trouble, after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
-        self.lane.park(trouble);
+        self.lane.park(self.owner, trouble);
         let own = self.backoff.delay(self.failures, &*self.lane.shared.entropy);
         let wait = after.map_or(own, |asked| asked.max(own).min(self.backoff.cap));
         tokio::time::sleep(wait).await;
+    }
+}
+
+impl Drop for Retry<'_> {
+    fn drop(&mut self) {
+        self.lane.unpark(self.owner);
     }
 }

@@ -1,5 +1,6 @@
 //! What is shown of a stream: its counts, its backlog, and why it stands still when it does.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use millrace_types::Counts;
@@ -69,42 +70,63 @@ pub(crate) struct Gauges {
     pub(crate) objects: AtomicU64,
     pub(crate) object_bytes: AtomicU64,
     pub(crate) put_failures: AtomicU64,
-    parked: Mutex<Option<Parked>>,
+    /// By whoever stands still: a lane or one object on its way. Each takes its own reason back.
+    parked: Mutex<BTreeMap<u64, Parked>>,
+    next_owner: AtomicU64,
 }
 
 impl Gauges {
-    /// Counts a failed attempt and shows the stream as parked; true when the reason is new.
-    pub(crate) fn park(&self, trouble: &Trouble, now_ms: i64) -> bool {
+    /// A number for somebody who may stand still.
+    pub(crate) fn owner(&self) -> u64 {
+        self.next_owner.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts a failed attempt and shows the stream as parked; true when nobody showed this reason.
+    pub(crate) fn park(&self, owner: u64, trouble: &Trouble, now_ms: i64) -> bool {
         let mut parked = self.parked.lock();
-        let (since_ms, attempts) =
-            parked.as_ref().filter(|p| p.code == trouble.code).map_or((now_ms, 0), |p| (p.since_ms, p.attempts));
-        *parked = Some(Parked {
-            code: trouble.code.clone(),
-            message: trouble.message.clone(),
-            since_ms,
-            attempts: attempts.saturating_add(1),
-        });
-        attempts == 0
+        let new = parked.values().all(|p| p.code != trouble.code);
+        let (since_ms, attempts) = parked.get(&owner).map_or((now_ms, 0), |p| (p.since_ms, p.attempts));
+        let (code, message) = (trouble.code.clone(), trouble.message.clone());
+        parked.insert(owner, Parked { code, message, since_ms, attempts: attempts.saturating_add(1) });
+        new
     }
 
     pub(crate) fn put_failed(&self) {
         self.put_failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Things move again.
-    pub(crate) fn unpark(&self) {
+    /// The owner goes on; true when the whole stream does.
+    pub(crate) fn unpark(&self, owner: u64) -> bool {
         let mut parked = self.parked.lock();
-        if parked.is_some() {
-            *parked = None;
-        }
+        parked.remove(&owner).is_some() && parked.is_empty()
     }
 
+    /// The reason that has lasted longest.
     pub(crate) fn parked(&self) -> Option<Parked> {
-        self.parked.lock().clone()
+        self.parked.lock().values().min_by_key(|p| p.since_ms).cloned()
     }
 
     pub(crate) fn object_committed(&self, bytes: u64) {
         self.objects.fetch_add(1, Ordering::Relaxed);
         self.object_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_parked_until_the_last_owner_goes_on() {
+        let gauges = Gauges::default();
+        let (lane, ship) = (gauges.owner(), gauges.owner());
+        assert!(gauges.park(lane, &Trouble::new("a", ""), 1));
+        assert!(gauges.park(ship, &Trouble::new("b", ""), 2));
+        assert!(!gauges.park(ship, &Trouble::new("b", ""), 3));
+        assert!(!gauges.unpark(lane));
+        let left = gauges.parked().expect("still parked");
+        assert_eq!((left.code.as_str(), left.since_ms, left.attempts), ("b", 2, 2));
+        assert!(gauges.unpark(ship) && gauges.parked().is_none());
+        assert!(!gauges.unpark(ship), "once");
     }
 }

@@ -1,6 +1,6 @@
 //! All delivery streams of the process: made, found, appended to, shown and deleted here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +19,10 @@ use crate::intent::Body;
 use crate::outbox::Outbox;
 use crate::settings::DeliverySettings;
 use crate::status::StreamStatusReport;
+
+/// Threads for functions, for each one for encoding: a spinning function keeps its thread until its
+/// deadline, and the others share the cores with it.
+const GUESTS_PER_THREAD: usize = 4;
 
 /// Why a stream could not be deleted.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,12 @@ pub enum StartError {
         #[source]
         source: serde_json::Error,
     },
+    /// The journal has records of a stream that the catalog does not know.
+    #[error(
+        "the journal holds records of shard {0}, but the catalog has never made its stream: catalog.redb is lost or \
+         older than the journal; put the right one back, or move the journal folder away to start empty"
+    )]
+    CatalogLost(ShardId),
     /// A stream that was being deleted could not be deleted.
     #[error("a deletion could not be finished: {0}")]
     Deletion(String),
@@ -105,6 +115,7 @@ impl Streams {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = if parts.settings.worker_threads == 0 { cores } else { parts.settings.worker_threads };
         let workers = Workers::start("millrace-work", threads).map_err(StartError::Threads)?;
+        let guests = Workers::start("millrace-guest", threads * GUESTS_PER_THREAD).map_err(StartError::Threads)?;
         let mut places = Vec::new();
         for shard in parts.journal.shards() {
             for intent in parts.journal.open_intents(shard) {
@@ -121,6 +132,7 @@ impl Streams {
             buckets: parts.buckets,
             functions: parts.functions,
             workers,
+            guests,
             budget: Budget::new(parts.settings.memory_bytes_max),
             settings: parts.settings,
             clock: parts.clock,
@@ -139,8 +151,14 @@ impl Streams {
     async fn recover(&self) -> Result<(), StartError> {
         let shared = &self.0.shared;
         let snapshot = shared.catalog.snapshot();
-        let known: std::collections::HashSet<_> = snapshot.streams().map(|s| s.id).collect();
-        let orphans = shared.journal.shards().into_iter().filter(|s| !known.contains(&s.stream())).collect();
+        let known: HashSet<_> = snapshot.streams().map(|s| s.id).collect();
+        let orphans: Vec<_> = shared.journal.shards().into_iter().filter(|s| !known.contains(&s.stream())).collect();
+        // A shard of a stream that the catalog has never made means that the catalog is lost or old:
+        // its records are somebody's, and are left alone.
+        if let Some(foreign) = orphans.iter().find(|s| s.stream() >= shared.catalog.next_stream_id()) {
+            return Err(StartError::CatalogLost(*foreign));
+        }
+        // The others are leftovers of deletions that a kill interrupted.
         retire_shards(shared, orphans).await.map_err(StartError::Deletion)?;
         for stream in snapshot.streams() {
             if stream.status == StreamStatus::Deleting {

@@ -129,11 +129,11 @@ impl Window {
         self.encoder.memory_bytes()
     }
 
-    /// Moves the output so far into a file of the outbox.
-    pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<(), Error> {
+    /// Moves the output so far into a file of the outbox; answers how many bytes that freed.
+    pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<usize, Error> {
         let bytes = self.encoder.take_output();
         if bytes.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         self.take(&bytes);
         let spill = match &mut self.spill {
@@ -141,7 +141,7 @@ impl Window {
             None => self.spill.insert(outbox.begin_spill()?),
         };
         spill.append(&bytes)?;
-        Ok(())
+        Ok(bytes.len())
     }
 
     fn take(&mut self, bytes: &[u8]) {

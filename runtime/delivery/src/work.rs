@@ -32,6 +32,8 @@ pub(crate) struct Work {
     pub(crate) tracker: Tracker,
     /// Outputs that lie in committed objects or open intents: never delivered again.
     claimed: Members,
+    /// Those of them that lie in open error objects.
+    failed: Members,
 }
 
 /// Outputs of one window, in order: parallel lists.
@@ -77,9 +79,10 @@ impl Work {
         entropy: Arc<dyn Entropy>,
         tracker: Tracker,
         claimed: Members,
+        failed: Members,
     ) -> Self {
         let router = Router::new(&plan);
-        Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claimed }
+        Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claimed, failed }
     }
 
     /// Takes a batch as it is.
@@ -180,6 +183,7 @@ impl Work {
         #[expect(clippy::cast_possible_truncation, reason = "a batch holds at most RECORDS_MAX records")]
         let count = outputs.columns.len() as u32;
         let claims = !self.claimed.is_empty();
+        let mut open_partitions = self.windows.keys().filter(|kind| matches!(kind, Kind::Data(_))).count();
         let mut whole = Slot::default();
         for output in 0..count {
             let source = outputs.source(output);
@@ -194,9 +198,9 @@ impl Work {
             }
             match self.router.route(route, output as usize) {
                 Ok(kind) => {
-                    let open = self.windows.len() + slots.len();
                     let known = slots.contains_key(kind) || self.windows.contains_key(kind);
-                    if known || open < PARTITIONS_MAX {
+                    if known || open_partitions < PARTITIONS_MAX {
+                        open_partitions += usize::from(!known);
                         slots.entry(kind.clone()).or_default().select.push(output);
                     } else {
                         refused.push((output, Refusal::too_many_partitions()));
@@ -220,8 +224,14 @@ impl Work {
             let seq = batch.first().plus(nth as u64);
             // An input whose first output was delivered before a restart stays delivered, whatever
             // the function says this time.
-            let delivered = has_output[nth] || (!self.claimed.is_empty() && self.claimed.contains(0, seq));
-            self.tracker.read(seq, *open, if delivered { Fate::Delivered } else { Fate::Dropped });
+            let fate = if !self.failed.is_empty() && self.failed.contains_any(seq) {
+                Fate::Failed
+            } else if has_output[nth] || (!self.claimed.is_empty() && self.claimed.contains_any(seq)) {
+                Fate::Delivered
+            } else {
+                Fate::Dropped
+            };
+            self.tracker.read(seq, *open, fate);
         }
     }
 
@@ -288,19 +298,21 @@ impl Work {
         Ok(())
     }
 
-    /// Ends the windows that are due (or all), largest age first.
-    pub(crate) fn cut(&mut self, all: bool) -> Result<Vec<(Finished, Reason)>, Error> {
+    /// Ends windows that are due (or any), the oldest first, at most `slots` of them.
+    pub(crate) fn cut(&mut self, all: bool, slots: usize) -> Result<Vec<(Finished, Reason)>, Error> {
         let now = self.clock.monotonic();
         let limits = self.plan.limits;
         let due = |w: &Window| {
             decide(Look { source_bytes: w.source_bytes(), age: now.saturating_sub(w.opened), all }, limits)
         };
-        let kinds: Vec<_> = self.windows.iter().filter_map(|(k, w)| Some((k.clone(), due(w)?))).collect();
-        let mut cut = Vec::with_capacity(kinds.len());
-        for (kind, reason) in kinds {
-            let Some(window) = self.windows.remove(&kind) else {
-                continue;
-            };
+        let mut kinds: Vec<_> = self.windows.iter().filter_map(|(k, w)| Some((w.opened, k.clone(), due(w)?))).collect();
+        kinds.sort_by_key(|(opened, _, _)| *opened);
+        let mut cut = Vec::new();
+        for (_, kind, reason) in kinds {
+            if cut.len() >= slots {
+                break;
+            }
+            let Some(window) = self.windows.remove(&kind) else { continue };
             // A window whose every record was refused holds nothing: no object, no intent.
             if !window.is_empty() {
                 cut.push((window.finish()?, reason));
@@ -325,18 +337,27 @@ impl Work {
         self.windows.values().map(Window::memory_bytes).sum()
     }
 
-    /// Moves the largest window's output to disk.
-    pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<(), Error> {
-        match self.windows.values_mut().max_by_key(|w| w.memory_bytes()) {
-            Some(window) => window.spill(outbox),
-            None => Ok(()),
+    /// Moves finished output of all windows to disk; answers how many bytes that freed.
+    pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<usize, Error> {
+        let mut freed = 0;
+        for window in self.windows.values_mut() {
+            freed += window.spill(outbox)?;
         }
+        Ok(freed)
+    }
+
+    /// Takes out the window that holds most memory, when it holds records.
+    pub(crate) fn take_largest(&mut self) -> Option<Window> {
+        let held = self.windows.iter().filter(|(_, w)| !w.is_empty()).max_by_key(|(_, w)| w.memory_bytes());
+        let kind = held.map(|(kind, _)| kind.clone())?;
+        self.windows.remove(&kind)
     }
 
     /// Forgets claims below the watermark: nothing below is read again.
     pub(crate) fn trim_claims(&mut self) {
         if !self.claimed.is_empty() {
             self.claimed.trim(self.tracker.watermark());
+            self.failed.trim(self.tracker.watermark());
         }
     }
 }

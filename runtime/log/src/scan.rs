@@ -10,6 +10,7 @@ use crate::frame::{ALIGN_BYTES, HEADER_BYTES, Header, Kind, MAGIC, MORE};
 
 /// Bytes read at a time.
 const WINDOW_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 4096;
 
 /// Bytes that hold no whole frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,6 @@ impl<'a> Window<'a> {
 
     /// Page by page, so that one bad sector hides one page.
     fn read_pages(&mut self, at: u64) -> io::Result<()> {
-        const PAGE_BYTES: usize = 4096;
         for (nth, page) in self.bytes.chunks_mut(PAGE_BYTES).enumerate() {
             match self.file.read_exact_at(page, at + (nth * PAGE_BYTES) as u64) {
                 Ok(()) => {}
@@ -201,9 +201,12 @@ impl<'a> Window<'a> {
             let length = left.min(WINDOW_BYTES);
             let Some(bytes) = self.get(next, length)? else { break };
             let mut candidates = Vec::new();
-            for (nth, word) in bytes.chunks(ALIGN_BYTES).enumerate() {
-                if let Some(last) = word.iter().rposition(|byte| *byte != 0) {
-                    let place = next + (nth * ALIGN_BYTES) as u64;
+            // Most of what is looked through is a prepared, empty rest: pages of zeros go quickly.
+            let pages = bytes.chunks(PAGE_BYTES).enumerate();
+            for (page_nth, page) in pages.filter(|(_, page)| page.iter().fold(0, |all, byte| all | byte) != 0) {
+                for (nth, word) in page.chunks(ALIGN_BYTES).enumerate() {
+                    let Some(last) = word.iter().rposition(|byte| *byte != 0) else { continue };
+                    let place = next + (page_nth * PAGE_BYTES + nth * ALIGN_BYTES) as u64;
                     data_end = place + last as u64 + 1;
                     if word.starts_with(&MAGIC) && place > at {
                         candidates.push((place, data_end));

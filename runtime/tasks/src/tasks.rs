@@ -45,6 +45,12 @@ impl Tasks {
         set.abort_all();
         left
     }
+
+    /// Stops all tasks at their next wait, and waits until they have.
+    pub async fn abort(&self) {
+        let mut set = std::mem::take(&mut *self.set.lock());
+        set.shutdown().await;
+    }
 }
 
 /// Dropped while panicking: the task's panic ends the process, with code 101 as a panicking main has.

@@ -81,6 +81,12 @@ impl Members {
             .is_some_and(|(_, end)| *end > seq.get())
     }
 
+    /// True when any output of record `seq` is in it.
+    #[must_use]
+    pub fn contains_any(&self, seq: Seq) -> bool {
+        self.ranges.keys().any(|index| self.contains(*index, seq))
+    }
+
     /// Forgets all records below `floor`.
     pub fn trim(&mut self, floor: Seq) {
         let floor = floor.get();
@@ -233,6 +239,9 @@ mod tests {
                 for seq in 0..70 {
                     prop_assert_eq!(members.contains(index, Seq::new(seq)), model.contains(&(index, seq)));
                 }
+            }
+            for seq in 0..70 {
+                prop_assert_eq!(members.contains_any(Seq::new(seq)), (0..3).any(|index| model.contains(&(index, seq))));
             }
             prop_assert_eq!(members.count(), model.len() as u64);
             members.trim(Seq::new(floor));

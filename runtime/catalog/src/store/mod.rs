@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
 use millrace_types::{Clock, StreamId};
@@ -49,6 +50,7 @@ pub struct Snapshot {
 pub struct Catalog {
     database: Mutex<Database>,
     snapshot: ArcSwap<Snapshot>,
+    next_stream_id: AtomicU32,
     place: Place,
     clock: Arc<dyn Clock>,
 }
@@ -61,6 +63,7 @@ impl Catalog {
     pub fn open(path: &Path, place: Place, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let database = Database::create(path)?;
         let write = database.begin_write()?;
+        let next;
         {
             let mut meta = write.open_table(META)?;
             let format = meta.get("format")?.map(|v| v.value());
@@ -72,13 +75,20 @@ impl Catalog {
                     return Err(redb::Error::Corrupted(text).into());
                 }
             }
+            next = meta.get("next_stream_id")?.map_or(1, |v| v.value());
             write.open_table(STREAMS)?;
             write.open_table(FUNCTIONS)?;
             write.open_table(TABLES)?;
         }
         write.commit()?;
         let snapshot = read_all(&database)?;
-        Ok(Self { database: Mutex::new(database), snapshot: ArcSwap::from_pointee(snapshot), place, clock })
+        Ok(Self {
+            database: Mutex::new(database),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            next_stream_id: AtomicU32::new(u32::try_from(next).unwrap_or(u32::MAX)),
+            place,
+            clock,
+        })
     }
 
     /// Everything as it is now.
@@ -91,6 +101,12 @@ impl Catalog {
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<Arc<Stream>> {
         self.snapshot.load().streams.get(name).cloned()
+    }
+
+    /// The id that the next stream will be given: no stream has had it or a higher one.
+    #[must_use]
+    pub fn next_stream_id(&self) -> StreamId {
+        StreamId(self.next_stream_id.load(Ordering::Acquire))
     }
 
     /// Region and account of this server's ARNs.
@@ -136,6 +152,7 @@ impl Catalog {
         };
         put(&write, STREAMS, "streams", &stream.name, &stream)?;
         write.commit()?;
+        self.next_stream_id.store(id.0.saturating_add(1), Ordering::Release);
         let stream = Arc::new(stream);
         self.publish(|s| drop(s.streams.insert(stream.name.clone(), Arc::clone(&stream))));
         Ok(stream)

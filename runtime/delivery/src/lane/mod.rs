@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use millrace_log::{Commit, Read, Reader};
 use millrace_tasks::Tasks;
-use millrace_transform::Function;
+use millrace_transform::{Function, Ran};
 use millrace_types::{Backoff, Batch, Counts, Seq};
 use tokio::sync::{mpsc, watch};
 
@@ -31,6 +31,8 @@ const SHIPS_MAX: usize = 4;
 const SPAN_RECORDS_MAX: usize = 4_000_000;
 /// How long progress without an object (all dropped) may wait for its commit.
 const QUIET_COMMIT: Duration = Duration::from_secs(1);
+/// Beginning of the user metadata that tells where an object's records came from.
+pub(crate) const METADATA: &str = "millrace-";
 /// Waits between two starts of a lane that fails.
 const RESTART: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) };
 
@@ -53,12 +55,15 @@ enum Ending {
 
 /// Runs the lane until it is told to end.
 pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Order>) {
+    let owner = lane.gauges.owner();
     let mut failures = 0;
     loop {
-        let ended = match start::start(&lane).await {
+        let ended = match start::start(&lane, owner).await {
             Ok(mut life) => {
                 let ending = life.live(&mut orders).await;
-                if !life.parked_by_me {
+                // What is still on its way must not write behind the next start's back.
+                life.ships.abort().await;
+                if life.committed {
                     failures = 0;
                 }
                 ending
@@ -70,7 +75,7 @@ pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Orde
             return;
         };
         failures += 1;
-        lane.park(&trouble);
+        lane.park(owner, &trouble);
         let wait = RESTART.delay(failures, &*lane.shared.entropy);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
@@ -95,8 +100,10 @@ struct Life {
     untold: Counts,
     quiet_since: Option<Duration>,
     function: Option<(u32, Arc<Function>)>,
-    /// No commit since the start: what an earlier life was parked for may still hold.
-    parked_by_me: bool,
+    /// Who parks the stream for the lane itself.
+    owner: u64,
+    /// A commit has been made since the start: what an earlier life was parked for is over.
+    committed: bool,
 }
 
 /// What the lane waited for.
@@ -136,8 +143,10 @@ impl Life {
     async fn wait(&mut self, orders: &mut watch::Receiver<Order>) -> Event {
         let room = self.under_way < SHIPS_MAX;
         let work = self.work.as_ref();
-        // With no room to ship, reading goes on until a window is full: the journal holds the rest.
-        let may_read = room || !work.is_some_and(Work::has_full_window);
+        // With no room to ship, reading goes on until a window is full; with something stuck, until
+        // the span is at its limit. The journal holds the rest.
+        let full = work.is_some_and(Work::has_full_window);
+        let may_read = (room || !full) && work.is_some_and(|w| w.tracker.span() < SPAN_RECORDS_MAX);
         let due = work.and_then(Work::next_due).filter(|_| room);
         let quiet =
             self.quiet_since.map(|since| (since + QUIET_COMMIT).saturating_sub(self.lane.shared.clock.monotonic()));
@@ -173,23 +182,29 @@ impl Life {
             _ => None,
         };
         let retries = self.plan.function.as_ref().map_or(0, |f| f.retries);
-        let room = SHIPS_MAX.saturating_sub(self.under_way) > 0;
+        let slots = if all { usize::MAX } else { SHIPS_MAX.saturating_sub(self.under_way) };
         let mut work = self.work.take().ok_or_else(|| Trouble::new("internal.lane", "a turn inside a turn"))?;
-        let all = all || work.tracker.span() > SPAN_RECORDS_MAX;
-        let ran = self.lane.shared.workers.run(move || {
+        let all = all || work.tracker.span() >= SPAN_RECORDS_MAX;
+        let ran = match (&batch, function) {
+            (Some(batch), Some(function)) => Some(run_function(&self.lane, batch.clone(), function, retries).await?),
+            _ => None,
+        };
+        let done = self.lane.shared.workers.run(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                take(&mut work, batch.as_ref(), function.as_deref(), retries)?;
-                if room || all { work.cut(all) } else { Ok(Vec::new()) }
+                match (&batch, &ran) {
+                    (Some(batch), Some(ran)) => work.take_ran(batch, ran)?,
+                    (Some(batch), None) => work.take(batch)?,
+                    (None, _) => {}
+                }
+                work.cut(all, slots)
             }));
             (result, work)
         });
-        let (result, work) = ran.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
+        let (result, work) = done.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
         let cut = match result {
             Ok(Ok(cut)) => cut,
             Ok(Err(error)) => return Err(Trouble::new("delivery.encode", chain(&error))),
-            Err(_) => {
-                return Err(Trouble::new("internal.panic", "the work on a batch panicked; it is tried again"));
-            }
+            Err(_) => return Err(Trouble::new("internal.panic", "the work on a batch panicked; it is tried again")),
         };
         self.work = Some(work);
         self.report();
@@ -251,12 +266,12 @@ impl Life {
         let mut metadata = finished.metadata.clone();
         let (first, last) = finished.members.span().unwrap_or_default();
         for (name, value) in [
-            ("millrace-shard", self.lane.shard.to_string()),
-            ("millrace-first-sequence", first.to_string()),
-            ("millrace-last-sequence", last.to_string()),
-            ("millrace-records", finished.records.to_string()),
+            ("shard", self.lane.shard.to_string()),
+            ("first-sequence", first.to_string()),
+            ("last-sequence", last.to_string()),
+            ("records", finished.records.to_string()),
         ] {
-            metadata.push((name.to_owned(), value));
+            metadata.push((format!("{METADATA}{name}"), value));
         }
         Ok(Body {
             bucket: self.plan.stream.destination.bucket.clone(),
@@ -317,21 +332,32 @@ impl Life {
         self.lane.shared.journal.commit(commit).await.map_err(|e| Trouble::new("journal.commit", e.to_string()))?;
         self.untold = Counts::default();
         self.quiet_since = None;
-        if std::mem::take(&mut self.parked_by_me) {
-            self.lane.gauges.unpark();
+        if !std::mem::replace(&mut self.committed, true) {
+            self.lane.unpark(self.owner);
         }
         Ok(())
     }
 
+    /// Frees memory: spills finished output; where there is none to spill, cuts the largest window.
     async fn spill(&mut self) -> Result<(), Trouble> {
         let Some(mut work) = self.work.take() else {
             return Ok(());
         };
         let shared = Arc::clone(&self.lane.shared);
-        let (spilled, work) = millrace_tasks::blocking(move || (work.spill(&shared.outbox), work)).await;
+        let (freed, work) = millrace_tasks::blocking(move || (work.spill(&shared.outbox), work)).await;
         self.work = Some(work);
+        if freed.map_err(|e| Trouble::new("outbox.write", chain(&e)))? > 0 || self.under_way >= SHIPS_MAX {
+            self.report();
+            return Ok(());
+        }
+        let largest = self.work.as_mut().and_then(Work::take_largest);
+        if let Some(window) = largest {
+            let cut = self.lane.shared.workers.run(move || window.finish()).await;
+            let finished = cut.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
+            self.send(finished.map_err(|e| Trouble::new("delivery.encode", chain(&e)))?, Reason::Memory)?;
+        }
         self.report();
-        spilled.map_err(|e| Trouble::new("outbox.write", chain(&e)))
+        Ok(())
     }
 
     fn report(&self) {
@@ -363,18 +389,10 @@ impl Life {
     }
 }
 
-/// Runs the function over a batch and takes its outputs; without a function takes the batch itself.
-fn take(
-    work: &mut Work,
-    batch: Option<&Batch>,
-    function: Option<&Function>,
-    retries: u32,
-) -> Result<(), crate::window::Error> {
-    match (batch, function) {
-        (None, _) => Ok(()),
-        (Some(batch), None) => work.take(batch),
-        (Some(batch), Some(function)) => work.take_ran(batch, &function.run(batch, retries)),
-    }
+/// Runs the function over a batch, on a thread for guests.
+async fn run_function(lane: &LaneContext, batch: Batch, function: Arc<Function>, retries: u32) -> Result<Ran, Trouble> {
+    let ran = lane.shared.guests.run(move || function.run(&batch, retries));
+    ran.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))
 }
 
 /// An error with its causes, in one line.

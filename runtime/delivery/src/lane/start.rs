@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use millrace_log::Commit;
 use millrace_tasks::Tasks;
-use millrace_types::Counts;
+use millrace_types::{Counts, Members, Seq};
 use tokio::sync::mpsc;
 
 use super::{Life, SHIPS_MAX};
@@ -16,18 +17,24 @@ use crate::tracker::Tracker;
 use crate::work::Work;
 
 /// Rebuilds the lane from what is durable.
-pub(super) async fn start(lane: &Arc<LaneContext>) -> Result<Life, Trouble> {
+pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, Trouble> {
     let plan = Arc::new(plan(lane).await?);
     let shared = &lane.shared;
+    if shared.journal.shard(lane.shard).is_some() {
+        // The queue is first in, first out: what an earlier life has sent is in the state behind this.
+        let barrier =
+            Commit { shard: lane.shard, intents: Vec::new(), watermark: Seq::ZERO, counts: Counts::default() };
+        shared.journal.commit(barrier).await.map_err(|e| Trouble::new("journal.commit", e.to_string()))?;
+    }
     let state = shared.journal.shard(lane.shard);
     let (watermark, done) = state.map_or_else(Default::default, |s| (s.watermark, s.done));
     let mut tracker = Tracker::new(watermark);
     let mut claimed = done;
     let (landing, arrivals) = mpsc::channel(SHIPS_MAX);
     let ships = Tasks::new();
-    let (mut under_way, mut next_intent) = (0, 1);
+    let mut under_way = 0;
+    let mut failed = Members::new();
     for intent in shared.journal.open_intents(lane.shard) {
-        next_intent = next_intent.max(intent.id + 1);
         if crate::planted("outbox-ignored") {
             continue;
         }
@@ -35,6 +42,9 @@ pub(super) async fn start(lane: &Arc<LaneContext>) -> Result<Life, Trouble> {
             .map_err(|e| Trouble::new("journal.intent", format!("intent {} does not read: {e}", intent.id)))?;
         tracker.expect(&intent.members);
         claimed.merge(&intent.members);
+        if body.error_type.is_some() {
+            failed.merge(&intent.members);
+        }
         under_way += 1;
         let (lane, landing) = (Arc::clone(lane), landing.clone());
         ships.spawn("ship-again", async move {
@@ -50,6 +60,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>) -> Result<Life, Trouble> {
             Arc::clone(&shared.entropy),
             tracker,
             claimed,
+            failed,
         )),
         lane: Arc::clone(lane),
         plan,
@@ -57,11 +68,13 @@ pub(super) async fn start(lane: &Arc<LaneContext>) -> Result<Life, Trouble> {
         under_way,
         arrivals,
         landing,
-        next_intent,
+        // A number that no earlier life has used: half of 64 random bits are far apart.
+        next_intent: shared.entropy.next_u64() >> 1,
         untold: Counts::default(),
         quiet_since: None,
         function: None,
-        parked_by_me: true,
+        owner,
+        committed: false,
     })
 }
 

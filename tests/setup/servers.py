@@ -26,6 +26,8 @@ from .report import Failed, Run
 START_SECONDS_MAX = 60
 # How long a server may take to stop before it is killed, seconds.
 STOP_SECONDS_MAX = 10
+# Volumes that SeaweedFS may make; every bucket of a test needs one.
+SEAWEED_VOLUMES_MAX = 512
 # Of prctl(2).
 PR_SET_PDEATHSIG = 1
 # The bucket that every server gets, for the object sink's contract suite.
@@ -60,6 +62,7 @@ class Servers:
 
     run: Run
     started: dict[str, S3Server] = field(default_factory=dict)
+    leftovers: list[Path] = field(default_factory=list)
 
     def minio(self) -> S3Server:
         """MinIO; raises `Skip` where it cannot be had."""
@@ -74,6 +77,8 @@ class Servers:
         for server in self.started.values():
             stop(server.process)
             shutil.rmtree(server.folder, ignore_errors=True)
+        for path in self.leftovers:
+            path.unlink(missing_ok=True)
         self.started.clear()
 
     def _start_minio(self) -> S3Server:
@@ -90,7 +95,9 @@ class Servers:
 
     def _start_seaweedfs(self) -> S3Server:
         program = environments.seaweedfs(self.run)
-        ports = free_ports(9)
+        roles = ["master", "volume", "filer", "s3"]
+        ports = free_ports(2 * len(roles))
+        http, grpc = ports[:len(roles)], ports[len(roles):]
         user, secret = "millrace", secrets.token_hex(16)
         folder = self._folder("seaweedfs")
         identities = folder / "identities.json"
@@ -98,15 +105,19 @@ class Servers:
             {"name": user, "credentials": [{"accessKey": user, "secretKey": secret}], "actions": ["Admin"]}]}))
         data = folder / "data"
         data.mkdir()
-        names = ["master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
-                 "filer.port.grpc", "s3.port", "s3.port.grpc", "s3.port.iceberg"]
-        listen = [f"-{name}={port}" for name, port in zip(names, ports)]
+        listen = [f"-{role}.port={port}" for role, port in zip(roles, http)]
+        listen += [f"-{role}.port.grpc={port}" for role, port in zip(roles, grpc)]
+        listen += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        listen += [f"-{role}.localSocket={role}.sock" for role in ("filer", "s3")]
+        # It has no option for these, which it leaves behind.
+        self.leftovers += [Path(f"/tmp/seaweedfs-{role}-grpc-{port}.sock") for role, port in zip(roles, grpc)]
         return self._start(
-            "seaweedfs", ports[names.index("s3.port")], user, secret, folder,
+            "seaweedfs", http[roles.index("s3")], user, secret, folder,
             [program, "-logtostderr=true", "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-             "-s3", f"-s3.config={identities}", "-volume.max=64", "-master.volumeSizeLimitMB=512",
+             "-s3", f"-s3.config={identities}", f"-volume.max={SEAWEED_VOLUMES_MAX}", "-master.volumeSizeLimitMB=512",
              "-master.telemetry=false", *listen],
-            {"HOME": str(folder)})
+            # A bucket takes volumes of its own: one at a time, not the seven that it would grow by.
+            {"HOME": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"})
 
     def _folder(self, name: str) -> Path:
         """A new folder for a server's data, in the run's temporary folder."""

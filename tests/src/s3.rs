@@ -1,5 +1,7 @@
 //! A small signed S3 client, path style: enough to read what was delivered and to make a bucket.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use bytes::Bytes;
 
@@ -10,6 +12,9 @@ use crate::signing::send_signed;
 /// Characters of a key besides letters and digits that go over the wire as they are. Keys with
 /// others are refused: the judge's own keys have none.
 const PLAIN: &[u8] = b"-._~/=!$&'()*,;:@+";
+
+/// Attempts to make a bucket, a quarter of a second apart.
+const CREATE_ATTEMPTS_MAX: u32 = 60;
 
 /// A client of one S3 server.
 #[derive(Debug, Clone)]
@@ -29,16 +34,22 @@ impl S3 {
         send_signed(&self.client, &self.keys, "s3", method, path, &[], body).await
     }
 
-    /// Makes a bucket; one that is there already is fine.
+    /// Makes a bucket; one that is there already is fine. Tried again for a while: a server that has
+    /// just started may drop the first requests.
     ///
     /// # Errors
-    /// The server's answer otherwise.
+    /// The server's last answer.
     pub async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
-        let answer = self.send("PUT", &format!("/{bucket}"), Bytes::new()).await?;
-        if answer.status != 409 {
-            answer.ok().with_context(|| format!("create bucket {bucket}"))?;
+        let mut last = None;
+        for _ in 0..CREATE_ATTEMPTS_MAX {
+            match self.send("PUT", &format!("/{bucket}"), Bytes::new()).await.and_then(Answer::ok) {
+                Ok(_) => return Ok(()),
+                Err(_) if self.list(bucket, "").await.is_ok() => return Ok(()),
+                Err(error) => last = Some(error),
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        Ok(())
+        Err(last.unwrap_or_else(|| anyhow::anyhow!("never tried"))).with_context(|| format!("create bucket {bucket}"))
     }
 
     /// All keys that begin with `prefix`, in the server's order.

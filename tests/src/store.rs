@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::{Keys, S3, wait};
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Ports that `weed server` listens on.
 const WEED_PORTS: [&str; 9] = [
     "s3.port",
@@ -98,7 +98,8 @@ impl Store {
 
     async fn wait_ready(&self) -> anyhow::Result<()> {
         let client = self.client();
-        wait::until("the S3 server", START_TIMEOUT, || async { Ok(client.answers().await.then_some(())) }).await
+        let ready = wait::until("the S3 server", START_TIMEOUT, || async { Ok(client.answers().await.then_some(())) });
+        ready.await.with_context(|| std::fs::read_to_string(self.folder.join("server.log")).unwrap_or_default())
     }
 }
 

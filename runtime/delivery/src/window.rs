@@ -117,6 +117,11 @@ impl Window {
         self.oldest_arrival_ms = self.oldest_arrival_ms.min(oldest_arrival_ms);
     }
 
+    /// Notes how many outputs a record of the window has.
+    pub(crate) fn note_total(&mut self, seq: Seq, outputs: u32) {
+        self.members.insert_total(seq, outputs);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.records == 0
     }

@@ -47,6 +47,8 @@ struct Refused<'a> {
     folder: &'static str,
     source: u32,
     index: u32,
+    /// Outputs of its input.
+    total: u32,
     raw: &'a [u8],
     code: &'a str,
     message: &'a str,
@@ -69,6 +71,13 @@ impl Outputs<'_> {
 
     fn nth(&self, output: u32) -> u32 {
         self.nth.get(output as usize).copied().unwrap_or(0)
+    }
+
+    /// How many outputs an input has that has one.
+    fn total(&self, source: u32) -> u32 {
+        let (Some(sources), false) = (self.sources, self.nth.is_empty()) else { return 1 };
+        let behind = sources.partition_point(|s| *s <= source);
+        self.nth[behind.max(1) - 1] + 1
     }
 }
 
@@ -158,6 +167,7 @@ impl Work {
                     folder: refusal.folder,
                     source,
                     index: outputs.nth(output),
+                    total: outputs.total(source),
                     raw: batch.record(source as usize),
                     code: refusal.code,
                     message: &refusal.message,
@@ -188,7 +198,7 @@ impl Work {
         for output in 0..count {
             let source = outputs.source(output);
             let seq = batch.first().plus(u64::from(source));
-            if claims && self.claimed.contains(outputs.nth(output), seq) {
+            if claims && !self.is_new(outputs.nth(output), seq) {
                 continue;
             }
             open_outputs[source as usize] += 1;
@@ -213,6 +223,12 @@ impl Work {
             slots.insert(Kind::Data(None), whole);
         }
         (slots, refused, open_outputs)
+    }
+
+    /// False when the output was decided before a restart, or when its record was and did not have it
+    /// then: a function that answers differently this time adds nothing.
+    fn is_new(&self, index: u32, seq: Seq) -> bool {
+        self.claimed.total(seq).is_none_or(|total| index < total && !self.claimed.contains(index, seq))
     }
 
     fn track(&mut self, batch: &Batch, outputs: &Outputs<'_>, open_outputs: &[u32]) {
@@ -243,6 +259,7 @@ impl Work {
                 folder: CONVERSION_FAILED,
                 source,
                 index: outputs.nth(one.index),
+                total: outputs.total(source),
                 raw: outputs.columns.record(one.index as usize),
                 code: one.code,
                 message: &one.message,
@@ -255,8 +272,8 @@ impl Work {
 
     fn take_failed(&mut self, batch: &Batch, failed: &Failed) -> Result<(), Error> {
         let seq = batch.first().plus(u64::from(failed.index));
-        if self.claimed.contains(0, seq) {
-            self.tracker.read(seq, 0, Fate::Failed);
+        if !self.claimed.is_empty() && self.claimed.contains_any(seq) {
+            // Decided before a restart: `track` has said how.
             return Ok(());
         }
         self.tracker.read(seq, 1, Fate::Failed);
@@ -266,6 +283,7 @@ impl Work {
                 folder: PROCESSING_FAILED,
                 source: failed.index,
                 index: 0,
+                total: 1,
                 raw: batch.record(failed.index as usize),
                 code: failed.code,
                 message: &failed.message,
@@ -295,6 +313,7 @@ impl Work {
         let ends = [line.len() as u32];
         window.push(Columns { payload: &line, ends: &ends }, None)?;
         window.note(refused.index, seq, seq.plus(1), arrival_ms);
+        window.note_total(seq, refused.total);
         Ok(())
     }
 
@@ -383,6 +402,12 @@ fn open<'w>(
 
 /// Notes the members of a window, run by run.
 fn note_runs(window: &mut Window, batch: &Batch, outputs: &Outputs<'_>, select: &[u32], rejected: &[Rejected]) {
+    if !outputs.nth.is_empty() {
+        for output in select {
+            let source = outputs.source(*output);
+            window.note_total(batch.first().plus(u64::from(source)), outputs.total(source));
+        }
+    }
     let mut rejected = rejected.iter().map(|r| r.index).peekable();
     let mut run: Option<(u32, Seq, Seq, i64)> = None;
     for output in select {

@@ -9,7 +9,7 @@ pub enum Compression {
     #[default]
     #[serde(rename = "UNCOMPRESSED")]
     Uncompressed,
-    /// One gzip member.
+    /// A row of gzip members (RFC 1952 section 2.2), each of 1 MiB of source bytes.
     #[serde(rename = "GZIP")]
     Gzip,
     /// A ZIP archive with one deflated entry that is named by a random UUID.
@@ -80,7 +80,7 @@ impl Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Levels {
-    /// gzip and ZIP, 0–9.
+    /// gzip and ZIP, 1–9; what lies outside counts as the nearest.
     pub gzip: u32,
     /// zstd of JSON lines, -7–22.
     pub zstd: i32,

@@ -1,6 +1,9 @@
 //! Members: which outputs of which records an object holds, as ranges. A record that the function
 //! turns into several has outputs 0, 1, …; one that it leaves alone, or that fails, has output 0.
 //!
+//! Where a record has several outputs, the set also says how many (as an index of its own, from
+//! 2^31 on), so that a function which answers differently when it is run again adds none.
+//!
 //! Stored form: for each output index that occurs, ascending: varint(index + 1), varint(number of
 //! ranges), then per range varint(gap to the previous range's end) and varint(length); a zero ends it.
 
@@ -10,6 +13,9 @@ use crate::Seq;
 
 /// Stored bytes hold more ranges than this: refused.
 const RANGES_MAX: usize = 1 << 24;
+
+/// Indices from here on say "this record has `index - TOTALS` outputs".
+const TOTALS: u32 = 1 << 31;
 
 /// A set of (sequence, output index). Ranges of one index never touch or overlap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +69,23 @@ impl Members {
         ranges.insert(start, end);
     }
 
+    /// Says that record `seq` has `outputs` outputs; one that says nothing has one.
+    pub fn insert_total(&mut self, seq: Seq, outputs: u32) {
+        if outputs > 1 && outputs < TOTALS {
+            self.insert(TOTALS + outputs, seq, seq.plus(1));
+        }
+    }
+
+    /// How many outputs record `seq` has, when any of them is in the set; else none.
+    #[must_use]
+    pub fn total(&self, seq: Seq) -> Option<u32> {
+        if !self.contains_any(seq) {
+            return None;
+        }
+        let told = self.ranges.range(TOTALS..).map(|(index, _)| *index).find(|index| self.contains(*index, seq));
+        Some(told.map_or(1, |index| index - TOTALS))
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Self) {
         for (index, ranges) in &other.ranges {
@@ -84,7 +107,7 @@ impl Members {
     /// True when any output of record `seq` is in it.
     #[must_use]
     pub fn contains_any(&self, seq: Seq) -> bool {
-        self.ranges.keys().any(|index| self.contains(*index, seq))
+        self.ranges.range(..TOTALS).any(|(index, _)| self.contains(*index, seq))
     }
 
     /// Forgets all records below `floor`.
@@ -111,7 +134,7 @@ impl Members {
     /// Number of (sequence, output) pairs.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.ranges.values().flatten().map(|(s, e)| e - s).sum()
+        self.iter().map(|(_, from, to)| to.since(from)).sum()
     }
 
     /// Lowest and highest sequence number in it.
@@ -122,9 +145,11 @@ impl Members {
         Some((Seq::new(first), Seq::new(last)))
     }
 
-    /// The ranges as (output index, from, to), by index and then by sequence.
+    /// The outputs' ranges as (output index, from, to), by index and then by sequence.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Seq, Seq)> + '_ {
-        self.ranges.iter().flat_map(|(index, ranges)| ranges.iter().map(|(s, e)| (*index, Seq::new(*s), Seq::new(*e))))
+        self.ranges
+            .range(..TOTALS)
+            .flat_map(|(index, ranges)| ranges.iter().map(|(s, e)| (*index, Seq::new(*s), Seq::new(*e))))
     }
 
     /// Appends the stored form.
@@ -252,6 +277,24 @@ mod tests {
                         seq >= floor && model.contains(&(index, seq))
                     );
                 }
+            }
+        }
+
+        #[test]
+        fn totals_are_told_and_are_no_outputs(totals in prop::collection::btree_map(0u64..40, 1u32..5, 0..20)) {
+            let mut members = Members::new();
+            for (seq, outputs) in &totals {
+                members.insert(outputs - 1, Seq::new(*seq), Seq::new(seq + 1));
+                members.insert_total(Seq::new(*seq), *outputs);
+            }
+            let mut bytes = Vec::new();
+            members.encode(&mut bytes);
+            let mut merged = Members::new();
+            merged.merge(&Members::decode(&mut &bytes[..]).expect("own bytes"));
+            prop_assert_eq!(&merged, &members);
+            prop_assert_eq!(merged.count(), totals.len() as u64);
+            for seq in 0..40 {
+                prop_assert_eq!(merged.total(Seq::new(seq)), totals.get(&seq).copied());
             }
         }
 

@@ -34,9 +34,9 @@ impl Active {
         !self.closed && self.end + bytes <= self.capacity
     }
 
-    /// Reserves room for a request that is larger than a whole segment.
+    /// Reserves room for a large request, and half a segment behind it for decisions.
     pub(super) fn extend(&mut self, shared: &Shared, bytes: u64) -> io::Result<()> {
-        let capacity = self.end + bytes;
+        let capacity = self.end + bytes + shared.settings.segment_bytes / 2;
         self.file.allocate(capacity)?;
         self.capacity = capacity;
         if let Some(segment) = shared.store.lock().segments.get_mut(&self.number) {

@@ -160,7 +160,7 @@ impl Writer {
 
     fn admit_records(&mut self, shard: ShardId, bytes: u64) -> Result<(), Error> {
         self.admit(shard)?;
-        if let Some(refusal) = self.refusal() {
+        if let Some(refusal) = self.refusal(bytes) {
             return Err(Error::DiskFull(refusal));
         }
         let limit_bytes = self.shared.settings.backlog_bytes_max;
@@ -172,13 +172,13 @@ impl Writer {
     }
 
     /// Why records are refused; looked up at most once a second, and after files were removed.
-    fn refusal(&mut self) -> Option<Refusal> {
+    fn refusal(&mut self, bytes: u64) -> Option<Refusal> {
         let now = self.shared.clock.monotonic();
         let recheck = self.shared.recheck.swap(false, Ordering::AcqRel);
         let fresh = self.checked.is_some_and(|at| now.saturating_sub(at) < ROOM_CHECK);
         // What decides about records must find room whatever happens: no spare segment, no records.
         // While one is being prepared half of this segment is left to decisions.
-        let half_full = self.active.end + self.group.bytes() > self.active.capacity / 2;
+        let half_full = self.active.end + self.group.bytes() + bytes > self.active.capacity / 2;
         let spares = &self.shared.spares;
         let spare_needed = spares.has_failed() || (half_full && !spares.is_ready());
         if fresh && !recheck && (self.refusing.is_some() || !spare_needed) {
@@ -229,7 +229,7 @@ impl Writer {
         if !self.active.fits(bytes) {
             self.roll().map_err(refused)?;
         }
-        if !self.active.fits(bytes) {
+        if bytes > self.shared.settings.segment_bytes / 2 || !self.active.fits(bytes) {
             self.active.extend(&self.shared, bytes).map_err(refused)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! another one. A reader may have read it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use millrace_tests::Bucket;
@@ -16,9 +17,9 @@ impl Witness {
     /// Looks at the objects that are new since the last look.
     pub(crate) async fn look(&mut self, bucket: &Bucket) -> anyhow::Result<()> {
         for key in bucket.list("").await? {
-            if !self.seen.contains_key(&key) {
-                let hash = hash(&bucket.get(&key).await?);
-                self.seen.insert(key, hash);
+            if let Entry::Vacant(unseen) = self.seen.entry(key) {
+                let hash = hash(&bucket.get(unseen.key()).await?);
+                unseen.insert(hash);
             }
         }
         Ok(())

@@ -97,7 +97,7 @@ impl Router {
             keys.push((name.as_str(), value));
         }
         let prefix = self.plan.prefixes.evaluated_prefix(&keys).map_err(|text| missing(&text))?;
-        check(&prefix).map_err(|text| missing(text))?;
+        check(&prefix).map_err(missing)?;
         let keys = keys.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(Kind::Data(Some(Arc::new(Partition { prefix, keys }))))
     }

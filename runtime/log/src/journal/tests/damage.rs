@@ -81,17 +81,23 @@ fn a_zeroed_page_anywhere_leaves_the_rest() {
         for file in inspect::verify(&disk, &dir()).unwrap().files {
             let name = file.file;
             // Zeros at the very end, mark and all, are what a clean end looks like.
-            for page in (0..16).filter(|page| file.valid_bytes / 4096 != *page as u64) {
+            for page in (0..16).filter(|page| (*page as u64 + 1) * 4096 + 48 <= file.valid_bytes) {
                 let copy = disk.crash(0);
                 copy.corrupt(&dir().join(&name), |bytes| {
                     let from = (page * 4096).min(bytes.len());
                     let to = (from + 4096).min(bytes.len());
                     bytes[from..to].fill(0);
                 });
-                let (journal, _) = open_with(&copy, JournalSettings { lag_segments: 1000, ..small() }).unwrap();
+                let settings = JournalSettings { lag_segments: 1000, ..small() };
+                let (journal, recovery) = open_with(&copy, settings).unwrap();
                 let (found, gaps) = all(&journal).await;
                 let lost: u64 = gaps.iter().map(|(from, to)| to.since(*from)).sum();
-                assert!(found + lost == 450 && lost < 14, "{name} page {page}: {found} found, {lost} lost");
+                // The last records of a shard have no frame behind them that would tell their number:
+                // then the place is reported without a shard.
+                let hidden = recovery.quarantined.iter().any(|range| range.shard.is_none());
+                let missing = 450 - found - lost;
+                assert!(missing == 0 || hidden, "{name} page {page}: {missing} not reported");
+                assert!(lost + missing < 14, "{name} page {page}: {lost} lost, {missing} missing");
                 journal.close().await;
             }
         }

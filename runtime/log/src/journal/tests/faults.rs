@@ -21,7 +21,7 @@ async fn one_fault(nth: u64, kind: Option<Op>, seed: u64) -> (u64, Oracle) {
             break;
         }
     }
-    let ops = kind.map_or(disk.ops(), |op| disk.ops_of(op));
+    let ops = kind.map_or_else(|| disk.ops(), |op| disk.ops_of(op));
     let left = disk.crash(nth);
     journal.close().await;
     let (journal, recovery) = open(&left);
@@ -76,6 +76,8 @@ fn a_second_failure_in_a_row_stops_the_journal_until_a_restart() {
         journal.close().await;
         let (journal, _) = open(&disk.crash(5));
         let (records, _) = read_to(&mut journal.reader(shard(1), Seq::ZERO), Seq::new(2)).await;
-        assert_eq!(records, [(0, record(1, 0, 10)), (1, record(3, 0, 10))]);
+        // What was in flight at the end may be there or not.
+        assert_eq!(records[..2], [(0, record(1, 0, 10)), (1, record(3, 0, 10))]);
+        assert!(records.len() == 2 || records[2..] == [(2, record(4, 0, 10))]);
     });
 }

@@ -98,6 +98,8 @@ fn an_allocation_that_fails_refuses_only_the_batch_that_needs_it() {
         let large = journal.append(shard(1), batch(1, 1, 100_000)).await;
         assert!(matches!(large, Ok(_) | Err(Error::DiskFull(Refusal::NoSpace))), "{large:?}");
         journal.commit(done(shard(1), 0)).await.unwrap();
+        let small = journal.append(shard(1), batch(2, 1, 10)).await;
+        assert!(matches!(small, Ok(_) | Err(Error::DiskFull(Refusal::NoSpace))), "{small:?}");
         clock.advance(Duration::from_secs(1));
         journal.append(shard(1), batch(2, 1, 10)).await.unwrap();
     });

@@ -1,5 +1,6 @@
 """The port itself: HTTP/1.1 and HTTP/2 on it, TLS, keep-alive, slow and broken clients, starting and stopping."""
 
+import errno
 import os
 import signal
 import socket
@@ -125,11 +126,14 @@ def test_broken_clients(server, bytes_):
     """Whatever comes, the server lives and closes the connection or answers an error."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(bytes_)
-        connection.shutdown(socket.SHUT_WR)
         answer = b""
-        while part := connection.recv(65536):
-            answer += part
+        try:
+            connection.sendall(bytes_)
+            connection.shutdown(socket.SHUT_WR)
+            while part := connection.recv(65536):
+                answer += part
+        except OSError as closed:
+            assert closed.errno in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN), closed
     assert not answer.startswith(b"HTTP/1.1 200")
     assert server.send("GET", "/health/live", {}).status == 200
 
@@ -161,10 +165,10 @@ def start(*flags, env=None) -> subprocess.CompletedProcess:
 
 
 def test_refuses_other_addresses_without_keys(tmp_path):
-    for flags in ([], ["--dev"]):
+    for flags, reason in (([], "MILLRACE_ACCESS_KEY_ID"), (["--dev"], "loopback")):
         refused = start("--data-dir", str(tmp_path), "--listen", "0.0.0.0:0", *flags)
         assert refused.returncode not in (0, -signal.SIGKILL)
-        assert "MILLRACE_ACCESS_KEY_ID" in refused.stderr or "access key" in refused.stderr.lower(), refused.stderr
+        assert reason in refused.stderr, refused.stderr
 
 
 def test_refuses_a_second_server_on_the_folder(server):
@@ -204,7 +208,7 @@ def test_stop_and_start_again(name, sign):
     first = Server("--dev", name="again")
     first.firehose().create_delivery_stream(
         DeliveryStreamName=name, ExtendedS3DestinationConfiguration=destination(
-            name, BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 900}))
+            name, BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 150}))
     for index in range(20):
         first.firehose().put_record(DeliveryStreamName=name, Record={"Data": b"%d\n" % index})
     code = first.stop(sign)

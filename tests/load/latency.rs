@@ -1,5 +1,5 @@
-//! Acknowledgement alone: how many records a CPU second, and the latency of a put at half load beside
-//! that of an fdatasync.
+//! Acknowledgement alone: how many records a CPU second; and the latency of a put at half load, which
+//! is half of what goes end to end (put, gzip, stored), beside that of an fdatasync.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use millrace_tests::{Destination, Firehose, Keys, Server, process, wait};
+use millrace_tests::{Destination, Firehose, Keys, Server, process, wait, wait_drained};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -16,9 +16,13 @@ use crate::rows::{Conditions, fresh_bucket, serve};
 use crate::send::{Api, CONNECTIONS, Connection, is_taken, send_all};
 use crate::workload::Workload;
 
-const STREAM: &str = "ack";
-/// Nothing is delivered while the acknowledgement is measured: windows stay open.
+/// Nothing is delivered while the acknowledgement is measured: windows stay open, and this many
+/// streams' windows take [`BYTES_MAX`].
+const STREAMS: usize = 4;
 const WINDOW: (u32, u32) = (128, 900);
+/// Source bytes of the measurement: below what windows may hold in memory.
+const BYTES_MAX: u64 = 200_000_000;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long each latency is measured, seconds.
 const SECONDS: f64 = 10.0;
 
@@ -27,8 +31,10 @@ const SECONDS: f64 = 10.0;
 pub(crate) struct Ack {
     pub(crate) records_per_cpu_s: f64,
     pub(crate) records_per_s: f64,
-    /// Put latency at half of that load: median and p99, milliseconds.
+    /// Put latency at half load: median and p99, milliseconds.
     pub(crate) put_ms: (f64, f64),
+    /// That load, requests a second.
+    pub(crate) requests_per_s: f64,
     /// One fdatasync after an append of the same bytes at the same pace: median and p99, milliseconds.
     pub(crate) sync_ms: (f64, f64),
 }
@@ -40,13 +46,26 @@ pub(crate) async fn measure(workload: &Workload, conditions: &Conditions) -> any
     let (server, _) = serve(conditions, dir.path(), &bucket).await?;
     let destination =
         Destination { window: WINDOW, compression: "UNCOMPRESSED".to_owned(), ..Destination::gzip(&bucket) };
-    Firehose::new(server.base(), &Keys::any()).create(STREAM, &destination).await?;
-    let bodies = workload.firehose(STREAM);
+    let streams: Vec<String> = (0..STREAMS).map(|number| format!("ack-{number}")).collect();
+    for stream in &streams {
+        Firehose::new(server.base(), &Keys::any()).create(stream, &destination).await?;
+    }
+    let (bodies, bytes) = (workload.firehose(&streams), conditions.bytes.min(BYTES_MAX));
     let (cpu_before, from) = (process::cpu_s(server.pid())?, wait::now_s());
-    let sent = send_all(Api::Firehose, server.base(), &[STREAM.to_owned()], &bodies, conditions.bytes).await?;
+    let sent = send_all(Api::Firehose, server.base(), &streams, &bodies, bytes).await?;
     let (cpu_s, wall_s) = (process::cpu_s(server.pid())? - cpu_before, wait::now_s() - from);
-    let requests_per_s = sent.requests as f64 / wall_s / 2.0;
     let body_bytes = usize::try_from(sent.source_bytes / sent.requests.max(1))?;
+    drop(server);
+
+    let dir = tempfile::Builder::new().prefix("load-put-").tempdir()?;
+    let (server, _) = serve(conditions, dir.path(), &bucket).await?;
+    let whole = vec!["whole".to_owned()];
+    let destination = Destination { window: (15, 2), ..Destination::gzip(&bucket) };
+    Firehose::new(server.base(), &Keys::any()).create(&whole[0], &destination).await?;
+    let (bodies, from) = (workload.firehose(&whole), wait::now_s());
+    let through = send_all(Api::Firehose, server.base(), &whole, &bodies, bytes).await?;
+    wait_drained(&server, DRAIN_TIMEOUT).await?;
+    let requests_per_s = through.requests as f64 / (wait::now_s() - from) / 2.0;
     let put = paced_puts(&server, &bodies.0, requests_per_s).await?;
     drop(server);
     let sync = paced_syncs(dir.path(), body_bytes, requests_per_s).await?;
@@ -55,6 +74,7 @@ pub(crate) async fn measure(workload: &Workload, conditions: &Conditions) -> any
         records_per_cpu_s: sent.records as f64 / cpu_s.max(0.01),
         records_per_s: sent.records as f64 / wall_s,
         put_ms: of(&put),
+        requests_per_s,
         sync_ms: of(&sync),
     })
 }
@@ -75,7 +95,7 @@ async fn paced_puts(server: &Server, bodies: &[crate::workload::Body], per_s: f6
                     return anyhow::Ok(());
                 }
                 tokio::time::sleep(Duration::from_secs_f64((due - wait::now_s()).max(0.0))).await;
-                let answer = connection.post(STREAM, bodies[turn % bodies.len()].clone()).await?;
+                let answer = connection.post("", bodies[turn % bodies.len()].clone()).await?;
                 anyhow::ensure!(is_taken(&answer), "{}: {}", answer.status, answer.text());
                 histogram.lock().record(micros(wait::now_s() - due))?;
                 turn += CONNECTIONS;

@@ -163,7 +163,8 @@ impl Run {
             ack.records_per_s / 1e3
         );
         println!(
-            "| put latency at half load | p99 ≤ 3 × fdatasync | p50 {:.2} ms, p99 {:.2} ms | | | | fdatasync p50 {:.2} ms, p99 {:.2} ms | {:.2} (p99) |",
+            "| put latency at half load, {:.0} requests a second | p99 ≤ 3 × fdatasync | p50 {:.2} ms, p99 {:.2} ms | | | | fdatasync p50 {:.2} ms, p99 {:.2} ms | {:.2} (p99) |",
+            ack.requests_per_s,
             ack.put_ms.0,
             ack.put_ms.1,
             ack.sync_ms.0,

@@ -142,7 +142,7 @@ pub(crate) async fn measure(row: &Row, workload: &Workload, conditions: &Conditi
     Firehose::new(server.base(), &Keys::any()).create(STREAM, &destination(row, &bucket_name)).await?;
     let bodies = match row.api {
         Api::Http => workload.lines(),
-        Api::Firehose => workload.firehose(STREAM),
+        Api::Firehose => workload.firehose(&[STREAM.to_owned()]),
     };
     let (cpu_before, from) = (process::cpu_s(server.pid())?, wait::now_s());
     let sent = send_all(row.api, server.base(), &[STREAM.to_owned()], &bodies, conditions.bytes).await?;

@@ -56,12 +56,13 @@ impl Workload {
         self.bodies(|records| records.join(&b'\n').into())
     }
 
-    /// The bodies as `PutRecordBatch` of `stream`.
-    pub(crate) fn firehose(&self, stream: &str) -> Bodies {
-        self.bodies(|records| batch_body(stream, records))
+    /// The bodies as `PutRecordBatch` of `streams` in turn.
+    pub(crate) fn firehose(&self, streams: &[String]) -> Bodies {
+        let mut turn = streams.iter().cycle();
+        self.bodies(|records| turn.next().map_or_else(Bytes::new, |stream| batch_body(stream, records)))
     }
 
-    fn bodies(&self, make: impl Fn(&[Vec<u8>]) -> Bytes) -> Bodies {
+    fn bodies(&self, mut make: impl FnMut(&[Vec<u8>]) -> Bytes) -> Bodies {
         let each = |records: &Vec<Vec<u8>>| Body {
             bytes: make(records),
             records: records.len() as u64,

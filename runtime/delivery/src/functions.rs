@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use crate::lane::chain;
 use crate::status::Trouble;
 
-/// Memory that a function may be given at most, bytes: the pool's slots are of this size.
+/// Memory that a function may be given at most, bytes.
 const MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Time that a function may be given for one batch at most: 5 minutes, as at AWS.
 const DEADLINE_MS_MAX: u32 = 300_000;

@@ -115,9 +115,10 @@ fn push_errors(
     members: &Members,
     now_ms: i64,
 ) -> Result<(), Trouble> {
+    let mut failures = ran.map(|r| r.failures.iter()).into_iter().flatten().peekable();
     for (nth, record) in batch.columns().iter().enumerate() {
         let seq = batch.first().plus(nth as u64);
-        let failed = ran.and_then(|r| r.failures.iter().find(|f| f.index as usize == nth));
+        let failed = failures.next_if(|f| f.index as usize == nth);
         let failure = Failure {
             raw: record,
             code: failed.map_or("Lambda.ProcessingFailedStatus", |f| f.code),

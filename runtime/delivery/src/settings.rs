@@ -49,6 +49,27 @@ impl Default for DeliverySettings {
 }
 
 impl DeliverySettings {
+    /// Refuses what cannot work.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and what it may be.
+    pub fn check(&self) -> Result<(), String> {
+        let within = |name: &str, value: i64, low: i64, high: i64| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            Err(format!("delivery.{name} is from {low} to {high}, not {value}"))
+        };
+        within("gzip_level", i64::from(self.gzip_level), 1, 9)?;
+        within("zstd_level", i64::from(self.zstd_level), -7, 22)?;
+        within("parquet_zstd_level", i64::from(self.parquet_zstd_level), 1, 22)?;
+        within("worker_threads", i64::try_from(self.worker_threads).unwrap_or(i64::MAX), 0, 1_024)?;
+        if !(self.interval_scale > 0.0 && self.interval_scale <= 1_000.0) {
+            return Err(format!("delivery.interval_scale is above 0 and at most 1000, not {}", self.interval_scale));
+        }
+        Ok(())
+    }
+
     pub(crate) fn stop_grace(&self) -> Duration {
         Duration::from_millis(self.stop_grace_ms)
     }

@@ -23,7 +23,7 @@ impl Trouble {
 /// Why a stream delivers nothing.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Parked {
-    /// Stable code: `NoSuchBucket`, `AccessDenied`, `FunctionNotFound`, …
+    /// Stable code: `NoSuchBucket`, `AccessDenied`, `Lambda.ResourceNotFoundException`, …
     pub code: String,
     /// What is wrong, with the user's own names, and what to do.
     pub message: String,

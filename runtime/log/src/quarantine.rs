@@ -15,23 +15,35 @@ const PART_BYTES: usize = 1 << 20;
 pub(crate) fn copy(disk: &dyn Disk, dir: &Path, source: Source, offset: u64, bytes: u64) -> io::Result<()> {
     let folder = dir.join(QUARANTINE);
     let target = folder.join(format!("{}-{offset}.bad", source.name().replace('/', "-")));
-    let copy = match disk.create(&target) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other?,
-    };
+    if disk.open(&target).is_ok() {
+        return Ok(());
+    }
+    // Beside its place until it is whole: a copy that broke off must not pass for one.
+    let beside = target.with_extension("part");
+    match disk.remove(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let copy = disk.create(&beside)?;
     let from = disk.open(&source.path(dir))?;
     let mut at = 0;
+    let mut unreadable = None;
     while at < bytes {
         let part = usize::try_from(bytes - at).map_or(PART_BYTES, |left| left.min(PART_BYTES));
         let mut buf = vec![0; part];
         match from.read_exact_at(&mut buf, offset + at) {
             Err(error) if !is_damage(&error) => return Err(error),
-            _ => copy.write_all_at(&[&buf], at)?,
+            // What the disk does not give now it may give later: the file must stay.
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => unreadable = Some(error),
+            _ => {}
         }
+        copy.write_all_at(&[&buf], at)?;
         at += part as u64;
     }
     copy.sync_data()?;
-    disk.sync_dir(&folder)
+    disk.rename(&beside, &target)?;
+    disk.sync_dir(&folder)?;
+    unreadable.map_or(Ok(()), Err)
 }
 
 /// Moves a file of the journal to `quarantine/`; answers its name there. `data_end`: behind it are

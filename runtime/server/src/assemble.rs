@@ -52,6 +52,7 @@ pub(crate) fn keys_path(data_dir: &Path) -> PathBuf {
 
 /// Starts everything; the port answers when it returns.
 pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
+    settings.delivery.check().map_err(|text| anyhow::anyhow!(text))?;
     let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
         format!("listening on {}: is another server there? name another port with --listen", settings.listen)
     })?;

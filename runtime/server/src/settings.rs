@@ -15,9 +15,20 @@ use toml::{Table, Value};
 const PREFIX: &str = "MILLRACE_";
 /// Variables with the prefix that are not settings of the server: of the client commands, of the
 /// object store's credentials (read by `millrace-object`), of the tests.
-const OTHERS: [&str; 5] = ["ENDPOINT", "CA", "CONFIG", "BIN", "PLANT"];
+const OTHERS: [&str; 10] = [
+    "ENDPOINT",
+    "CA",
+    "CONFIG",
+    "BIN",
+    "PLANT",
+    "S3_ENDPOINT",
+    "S3_REGION",
+    "S3_ACCESS_KEY_ID",
+    "S3_SECRET_ACCESS_KEY",
+    "S3_SESSION_TOKEN",
+];
 /// Beginnings of names that are not settings of the server, either.
-const OTHER_PREFIXES: [&str; 2] = ["S3_", "TEST_"];
+const OTHER_PREFIXES: [&str; 1] = ["TEST_"];
 /// Bytes of a settings file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! The redb file and the snapshot that readers see.
 //!
-//! Tables (key → value): `streams` name → JSON of [`Stream`]; `functions` "name\0version(5 digits)" →
+//! Tables (key → value): `streams` name → JSON of [`Stream`]; `functions` "name\0version(10 digits)" →
 //! JSON of [`FunctionVersion`]; `tables` "database\0name" → JSON of [`Table`]; `meta` text → number:
 //! `format` (1) and `next_stream_id`.
 

@@ -31,6 +31,8 @@ const SHIPS_MAX: usize = 4;
 const SPAN_RECORDS_MAX: usize = 4_000_000;
 /// How long progress without an object (all dropped) may wait for its commit.
 const QUIET_COMMIT: Duration = Duration::from_secs(1);
+/// Records of one call of a function: each may end as a failure with a text.
+const CALL_RECORDS_MAX: usize = 16_384;
 /// Beginning of the user metadata that tells where an object's records came from.
 pub(crate) const METADATA: &str = "millrace-";
 /// Waits between two starts of a lane that fails.
@@ -164,7 +166,14 @@ impl Life {
 
     async fn batch(&mut self, batch: Batch) -> Result<(), Trouble> {
         self.lane.has_read(batch.payload().len());
-        self.turn(Some(batch), false).await
+        if self.plan.function.is_none() {
+            return self.turn(Some(batch), false).await;
+        }
+        for from in (0..batch.len()).step_by(CALL_RECORDS_MAX) {
+            let part = batch.slice(from, batch.len().min(from + CALL_RECORDS_MAX));
+            self.turn(Some(part), false).await?;
+        }
+        Ok(())
     }
 
     async fn gap(&mut self, from: Seq, to: Seq, why: &str) -> Result<(), Trouble> {

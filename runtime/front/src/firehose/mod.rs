@@ -4,6 +4,7 @@ mod create_delivery_stream;
 mod delete_delivery_stream;
 mod describe_delivery_stream;
 mod list_delivery_streams;
+mod list_tags_for_delivery_stream;
 mod members;
 mod put_record;
 mod put_record_batch;
@@ -34,14 +35,14 @@ pub(crate) enum Operation {
     DeleteDeliveryStream,
     DescribeDeliveryStream,
     ListDeliveryStreams,
+    ListTagsForDeliveryStream,
     PutRecord,
     PutRecordBatch,
 }
 
 /// Operations of the service that this version does not have, with what to do instead.
-pub(crate) const MISSING: [(&str, &str); 6] = [
+pub(crate) const MISSING: [(&str, &str); 5] = [
     ("UpdateDestination", "delete the stream and create it again"),
-    ("ListTagsForDeliveryStream", "tags are taken at creation and not shown"),
     ("TagDeliveryStream", "give the tags when the stream is created"),
     ("UntagDeliveryStream", "give the tags when the stream is created"),
     ("StartDeliveryStreamEncryption", "the destination's EncryptionConfiguration encrypts what is delivered"),
@@ -50,11 +51,12 @@ pub(crate) const MISSING: [(&str, &str); 6] = [
 
 impl Operation {
     /// All of them.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::CreateDeliveryStream,
         Self::DeleteDeliveryStream,
         Self::DescribeDeliveryStream,
         Self::ListDeliveryStreams,
+        Self::ListTagsForDeliveryStream,
         Self::PutRecord,
         Self::PutRecordBatch,
     ];
@@ -66,6 +68,7 @@ impl Operation {
             Self::DeleteDeliveryStream => "DeleteDeliveryStream",
             Self::DescribeDeliveryStream => "DescribeDeliveryStream",
             Self::ListDeliveryStreams => "ListDeliveryStreams",
+            Self::ListTagsForDeliveryStream => "ListTagsForDeliveryStream",
             Self::PutRecord => "PutRecord",
             Self::PutRecordBatch => "PutRecordBatch",
         }
@@ -78,6 +81,7 @@ impl Operation {
             Self::DeleteDeliveryStream => &delete_delivery_stream::MEMBERS,
             Self::DescribeDeliveryStream => &describe_delivery_stream::MEMBERS,
             Self::ListDeliveryStreams => &list_delivery_streams::MEMBERS,
+            Self::ListTagsForDeliveryStream => &list_tags_for_delivery_stream::MEMBERS,
             Self::PutRecord => &put_record::MEMBERS,
             Self::PutRecordBatch => &put_record_batch::MEMBERS,
         }
@@ -153,6 +157,12 @@ pub(crate) async fn run(shared: &Shared, operation: Operation, body: &[u8]) -> R
             let (name, after) = describe_delivery_stream::parse(&request)?;
             let stream = backend.stream(name).ok_or_else(|| not_found(backend, name))?;
             Ok(text(&describe_delivery_stream::answer(&stream, after)))
+        }
+        Operation::ListTagsForDeliveryStream => {
+            let request = tree(body)?;
+            let name = list_tags_for_delivery_stream::parse(&request)?;
+            let stream = backend.stream(name).ok_or_else(|| not_found(backend, name))?;
+            Ok(text(&list_tags_for_delivery_stream::answer(&request, &stream)))
         }
         Operation::DeleteDeliveryStream => {
             let request = tree(body)?;

@@ -18,6 +18,8 @@ use crate::quarantine;
 use crate::store::{Phase, Place, Store};
 use crate::{Error, Quarantined, Read};
 
+/// Attempts at reading a frame before its bytes count as gone.
+const READ_ATTEMPTS: u32 = 3;
 /// Frames of one file that lie no further apart are read at once, with what lies between.
 const READ_THROUGH_BYTES: u64 = 32 * 1024;
 /// Frames copied from a segment in memory at a time.
@@ -274,7 +276,15 @@ impl Cursor {
         let length = usize::try_from(last.offset + u64::from(last.bytes) - start).unwrap_or(usize::MAX);
         let mut buffer = vec![0; length];
         let damaged = |why| Got::Gap(Damage { to: first.end(), offset: start, bytes: u64::from(first.bytes), why });
-        match self.file.read_exact_at(&mut buffer, start) {
+        // An IO error may pass: only one that stays is damage.
+        let mut read = self.file.read_exact_at(&mut buffer, start);
+        for _ in 1..READ_ATTEMPTS {
+            if read.is_ok() {
+                break;
+            }
+            read = self.file.read_exact_at(&mut buffer, start);
+        }
+        match read {
             Ok(()) => {}
             // One unreadable frame among many: each by itself.
             Err(error) if is_damage(&error) && frames.len() > 1 => return self.decode(shard, first, &frames[..1]),

@@ -177,15 +177,12 @@ impl Demo {
             cpu_seconds(server.child.id())?,
             wall.as_secs_f64()
         );
+        let exe = std::env::current_exe()?;
+        let millrace = exe.display();
         println!("\nnext");
-        println!("  millrace demo --keep --input YOUR.ndjson     # your own records; the server stays");
-        println!(
-            "  python3 -c \"import duckdb; print(duckdb.sql(\\\"select origin, count(*) from '{}/**/*.parquet' group by 1\\\"))\"",
-            objects.display()
-        );
-        println!(
-            "  millrace serve --dev                         # then AWS_ENDPOINT_URL=http://127.0.0.1:4573 aws firehose list-delivery-streams"
-        );
+        println!("  {millrace} demo --keep --input YOUR.ndjson   # your own records; the server stays");
+        println!("  {millrace} serve --dev                       # then point any AWS client at http://127.0.0.1:4573");
+        println!("  {millrace} status                            # what became of the records of each stream");
         Ok(())
     }
 }

@@ -16,12 +16,13 @@ pub(crate) fn describe(batch: &Batch, ran: &Ran) -> Value {
     let mut rows = Vec::new();
     let mut dropped = 0;
     let mut at = 0;
+    let mut failures = ran.failures.iter().peekable();
     for (nth, record) in batch.columns().iter().enumerate() {
         let first = at;
         while output.sources.get(at).is_some_and(|source| *source as usize == nth) {
             at += 1;
         }
-        let failed = ran.failures.iter().find(|f| f.index as usize == nth);
+        let failed = failures.next_if(|f| f.index as usize == nth);
         let outcome = match (failed, at - first) {
             (Some(_), _) => "failed",
             (None, 0) => "dropped",
@@ -69,7 +70,7 @@ fn row(
         "outcome": outcome,
         "outputs": texts,
         "partitionKeys": keys,
-        "error": failed.map(|f| json!({ "code": f.code, "message": f.message, "attempts": f.attempts })),
+        "error": failed.map(|f| json!({ "code": f.code, "message": &*f.message, "attempts": f.attempts })),
     })
 }
 

@@ -90,9 +90,12 @@ fn check(settings: &Settings) -> Result<()> {
     if pair.0 != pair.1 {
         bail!("MILLRACE_ACCESS_KEY_ID and MILLRACE_SECRET_ACCESS_KEY go together: set both or none");
     }
-    let keys = pair.0 || !settings.access_keys.is_empty() || settings.token.is_some();
+    let keys = pair.0 || !settings.access_keys.is_empty();
     if settings.dev && !loopback {
         bail!("--dev accepts any credentials, so it listens on a loopback address only, not on {}", settings.listen);
+    }
+    if settings.dev && keys {
+        bail!("--dev accepts any credentials, and access keys are set: take one or the other");
     }
     if !settings.dev && !keys {
         bail!(
@@ -145,6 +148,7 @@ mod tests {
             ("127.0.0.1:0", true, false, true),
             ("localhost:1", true, false, true),
             ("[::1]:1", true, false, true),
+            ("127.0.0.1:0", true, true, false),
             ("127.0.0.1:0", false, false, false),
             ("0.0.0.0:1", true, false, false),
             ("0.0.0.0:1", true, true, false),

@@ -2,6 +2,7 @@
 //! stands alone, and never for longer than a bounded time. Every record ends in the output, in the
 //! failures, or dropped by the function.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_types::Batch;
@@ -49,7 +50,7 @@ pub struct Failed {
     /// The error code of the error object, `Lambda.…`.
     pub code: &'static str,
     /// The error message: the wire's text, and the function's words or a symbolised trace.
-    pub message: String,
+    pub message: Arc<str>,
     /// Calls that had this record among theirs.
     pub attempts: u32,
 }
@@ -210,7 +211,12 @@ impl Run<'_> {
                 format!("{PROCESSING_FAILED}: {}", failure.reason)
             };
             let index = failure.index + offset;
-            self.ran.failures.push(Failed { index, code: "Lambda.ProcessingFailedStatus", message, attempts });
+            self.ran.failures.push(Failed {
+                index,
+                code: "Lambda.ProcessingFailedStatus",
+                message: message.into(),
+                attempts,
+            });
         }
         if self.ran.output.is_empty() && from == 0 {
             self.ran.output = output;
@@ -221,15 +227,16 @@ impl Run<'_> {
 
     fn fail(&mut self, at: usize, attempts: u32, error: &CallError) {
         let (code, message) = self.words(error);
-        self.ran.failures.push(Failed { index: index(at), code, message, attempts });
+        self.ran.failures.push(Failed { index: index(at), code, message: message.into(), attempts });
     }
 
     /// Fails all records of a part that will not be looked at further.
     fn give_up(&mut self, part: Part, error: &CallError) {
         let (code, message) = self.words(error);
-        let message = format!("too many calls of this batch failed, the last because: {message}");
+        // One text for all of them: there may be as many as a batch has records.
+        let message: Arc<str> = format!("too many calls of this batch failed, the last because: {message}").into();
         for at in part.from..part.to {
-            let (index, message) = (index(at), message.clone());
+            let (index, message) = (index(at), Arc::clone(&message));
             self.ran.failures.push(Failed { index, code, message, attempts: part.attempts });
         }
     }

@@ -48,7 +48,7 @@ fn a_returned_error_is_retried_as_a_whole_then_halved() {
     let [failed] = &ran.failures[..] else { panic!("{:?}", ran.failures) };
     // 4 × (1 + 3), 2, 1, 1.
     assert_eq!((failed.index, failed.attempts), (0, 7));
-    assert_eq!(failed.message, format!("{FUNCTION_ERROR} a quirk"));
+    assert_eq!(*failed.message, *format!("{FUNCTION_ERROR} a quirk"));
     let alone = run("refuse", &["!"], 3);
     assert_eq!(alone.failures[0].attempts, 4, "retries + 1, as at AWS");
 }

@@ -206,7 +206,7 @@ fn a_start_with_many_segments_reads_heads_and_tables_alone() {
         let (journal, recovery) = open_with(&left, settings).unwrap();
         let read = left.read_bytes() - before;
         assert_eq!(recovery.quarantined, []);
-        assert!(recovery.indexes_rebuilt <= 1, "{recovery:?}");
+        assert!(recovery.indexes_rebuilt <= 2, "{recovery:?}");
         assert!(read < segments * 1000 + 8 * SEGMENT_BYTES, "{read} bytes for {segments} segments");
         let next = journal.shard(shard(1)).unwrap().next;
         let (records, gaps) = read_to(&mut journal.reader(shard(1), Seq::ZERO), next).await;

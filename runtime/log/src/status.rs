@@ -76,7 +76,7 @@ pub struct JournalStatus {
     pub failed: Option<String>,
     /// Why records are refused now.
     pub refusing: Option<Refusal>,
-    /// Damaged ranges found at start or since, at most [`QUARANTINED_MAX`] of them.
+    /// Damaged ranges found at start or since, at most 1,024 of them.
     pub quarantined: Vec<Quarantined>,
     /// All damaged ranges found.
     pub quarantined_total: u64,

@@ -53,7 +53,7 @@ fn the_good_ones_do_what_they_say() {
     assert_eq!([ran.output.partition(0, 0), ran.output.partition(0, 1)], ["eu", "7"]);
     assert_eq!([ran.output.partition(1, 0), ran.output.partition(1, 1)], ["", "8"]);
     assert_eq!((ran.failures[0].index, ran.failures[0].code), (2, "Lambda.ProcessingFailedStatus"));
-    assert_eq!(ran.failures[0].message, "ProcessingFailed status set for record: a head without `=`");
+    assert_eq!(&*ran.failures[0].message, "ProcessingFailed status set for record: a head without `=`");
     let random = function("random");
     assert_ne!(random.run(&batch(&["x"]), 0).output, random.run(&batch(&["x"]), 0).output);
 }

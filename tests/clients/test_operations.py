@@ -1,4 +1,4 @@
-"""boto3, unchanged: the six operations, their shapes against botocore's own model, their errors."""
+"""boto3, unchanged: the operations, their shapes against botocore's own model, their errors."""
 
 import datetime
 
@@ -152,10 +152,21 @@ def test_name_is_taken(firehose, create):
         f"Firehose {stream} under accountId 000000000000 already exists"
 
 
+def test_tags_are_listed_page_by_page(firehose, name):
+    tags = [{"Key": key, "Value": key.upper()} for key in ("a", "b", "c")]
+    firehose.create_delivery_stream(DeliveryStreamName=name, Tags=tags[::-1],
+                                    ExtendedS3DestinationConfiguration=destination("tagged"))
+    first = firehose.list_tags_for_delivery_stream(DeliveryStreamName=name, Limit=2)
+    assert (first["Tags"], first["HasMoreTags"]) == (tags[:2], True)
+    rest = firehose.list_tags_for_delivery_stream(DeliveryStreamName=name, ExclusiveStartTagKey="b")
+    assert (rest["Tags"], rest["HasMoreTags"]) == (tags[2:], False)
+    firehose.delete_delivery_stream(DeliveryStreamName=name)
+
+
 @pytest.mark.parametrize("operation", [
     operation for operation in MODEL.operation_names if operation not in {
         "CreateDeliveryStream", "DescribeDeliveryStream", "ListDeliveryStreams", "DeleteDeliveryStream",
-        "PutRecord", "PutRecordBatch"}])
+        "PutRecord", "PutRecordBatch", "ListTagsForDeliveryStream"}])
 def test_other_operations_are_refused_by_name(server, create, operation):
     """Those that a later issue brings: an answer that looks like success would be a lie."""
     answer = server.call(operation, {"DeliveryStreamName": create()})

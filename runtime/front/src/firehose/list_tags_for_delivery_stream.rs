@@ -33,7 +33,11 @@ pub(crate) fn answer(request: &Value, stream: &Stream) -> Value {
     let limit = view.number("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT);
     let after = view.text("ExclusiveStartTagKey");
     let mut rest = stream.tags.iter().filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
-    let page: Vec<Value> =
-        rest.by_ref().take(limit).map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+    let page: Vec<Value> = rest.by_ref().take(limit).map(|(key, value)| tag(key, value)).collect();
     json!({ "Tags": page, "HasMoreTags": rest.next().is_some() })
+}
+
+/// A tag that was made without a value is shown without one.
+fn tag(key: &str, value: &str) -> Value {
+    if value.is_empty() { json!({ "Key": key }) } else { json!({ "Key": key, "Value": value }) }
 }

@@ -1,3 +1,5 @@
+//! Conversion read back: OpenX, Hive, inference, rejected records between good ones.
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use millrace_types::{Columns, SeededEntropy};

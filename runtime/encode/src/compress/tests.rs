@@ -1,3 +1,5 @@
+//! Every compression in any chunking, read by independent decoders.
+
 use std::io::Read;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Whole objects: format, compression and encryption together.
+
 use super::*;
 use millrace_types::SeededEntropy;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The worked keys, the refusal texts and the Java patterns of the reference.
+
 use super::*;
 use millrace_types::SeededEntropy;
 

@@ -205,7 +205,7 @@ def test_dev_takes_any_credentials(name):
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_stop_and_start_again(name, sign):
     """However it ends, what was acked is delivered once by the next start; streams are still there."""
-    first = Server("--dev", name="again")
+    first = Server(name="again")
     first.firehose().create_delivery_stream(
         DeliveryStreamName=name, ExtendedS3DestinationConfiguration=destination(
             name, BufferingHints={"SizeInMBs": 1, "IntervalInSeconds": 150}))
@@ -213,7 +213,7 @@ def test_stop_and_start_again(name, sign):
         first.firehose().put_record(DeliveryStreamName=name, Record={"Data": b"%d\n" % index})
     code = first.stop(sign)
     assert code == (0 if sign != signal.SIGKILL else -signal.SIGKILL)
-    second = Server("--dev", name="again", data_dir=first.data_dir)
+    second = Server(name="again", data_dir=first.data_dir)
     try:
         second.drained(name, 20)
         lines = b"".join(second.objects(name).values()).split()

@@ -140,9 +140,17 @@ pub(super) fn float32(token: &Token<'_>, rules: &Rules) -> Result<f32, Misfit> {
 /// A decimal; digits behind the scale are rounded by Arrow, too many before it are refused.
 pub(super) fn decimal(token: &Token<'_>, precision: u8, scale: i8, rules: &Rules) -> Result<i128, Misfit> {
     let text = number(token, rules, "a number")?;
-    parse_decimal::<Decimal128Type>(text, precision, scale)
-        .map_err(|_| unfit(text, &format!("a decimal({precision},{scale})")))
+    let misfit = || unfit(text, &format!("a decimal({precision},{scale})"));
+    // Arrow multiplies by the power of ten without a look at overflow.
+    let exponent = text.split_once(['e', 'E']).map_or(Some(0), |(_, exponent)| exponent.parse::<i32>().ok());
+    if !exponent.is_some_and(|exponent| exponent.abs() <= DECIMAL_EXPONENT_MAX) {
+        return Err(misfit());
+    }
+    parse_decimal::<Decimal128Type>(text, precision, scale).map_err(|_| misfit())
 }
+
+/// Decimals have at most 38 digits: no exponent beyond this gives one that is not zero or too large.
+const DECIMAL_EXPONENT_MAX: i32 = 76;
 
 /// A boolean; from the texts `true` and `false` too where the dialect converts.
 pub(super) fn boolean(token: &Token<'_>, rules: &Rules) -> Result<bool, Misfit> {
@@ -219,6 +227,16 @@ mod tests {
 
     fn token(raw: &str) -> Token<'_> {
         Token::of(raw).unwrap()
+    }
+
+    #[test]
+    fn no_exponent_makes_a_decimal_panic() {
+        let rules = rules(false);
+        for raw in ["1e9999999", "1e-9999999", "1e77", "99999999999e76", "123456789e-76", "1e2147483648", "1e400"] {
+            drop(decimal(&token(raw), 38, 10, &rules));
+        }
+        assert!(decimal(&token("1e9999999"), 38, 10, &rules).is_err());
+        assert_eq!(decimal(&token("1.5e1"), 38, 1, &rules).ok(), Some(150));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::error::{ApiError, Code};
 use crate::settings::{DISCARD_BYTES_MAX, DISCARD_TIME_MAX};
 use crate::shared::Shared;
 
-/// Room for a body whose length was not announced.
+/// Room that is reserved on an announcement.
+const RESERVED_BYTES_MAX: usize = 1024 * KIB;
+/// Room that is bought before the first byte.
 const FIRST_BYTES: usize = 64 * KIB;
 
 /// A body in memory and its share of the budget.
@@ -48,9 +50,10 @@ where
     if announced.is_some_and(|bytes| bytes > limit.bytes_max) {
         return Err((limit.too_large)());
     }
-    let share = shared.bodies.buy(announced.unwrap_or(limit.bytes_max)).await?;
+    // Bought as bytes arrive: what a head announces is only a word, and the head is not proven yet.
+    let mut share = shared.bodies.buy(FIRST_BYTES).await?;
     let read = async {
-        let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_BYTES));
+        let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_BYTES).min(RESERVED_BYTES_MAX));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 ApiError::new(Code::Serialization, format!("The body ended before its end: {error}"))
@@ -59,13 +62,16 @@ where
             if bytes.len() + chunk.len() > limit.bytes_max {
                 return Err((limit.too_large)());
             }
+            if bytes.len() + chunk.len() > share.bytes() {
+                share.grow(&shared.bodies, bytes.len() + chunk.len()).await?;
+            }
             each(&chunk);
             bytes.extend_from_slice(&chunk);
         }
-        Ok(bytes)
+        Ok(Received { bytes, share })
     };
     match tokio::time::timeout(shared.settings.body_time_max, read).await {
-        Ok(bytes) => Ok(Received { bytes: bytes?, share }),
+        Ok(received) => received,
         Err(_) => Err(ApiError::new(
             Code::Timeout,
             format!("The body did not come within {} s", shared.settings.body_time_max.as_secs()),

@@ -22,7 +22,27 @@ pub(crate) struct Budget {
 /// A share of the budget; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Share {
+    /// Bytes that the share stands for.
+    pub(crate) fn bytes(&self) -> usize {
+        self.permit.num_permits() * PERMIT_BYTES
+    }
+
+    /// Buys on, to at least twice as much and to `bytes`.
+    ///
+    /// # Errors
+    /// As [`Budget::buy`].
+    pub(crate) async fn grow(&mut self, budget: &Budget, bytes: usize) -> Result<(), ApiError> {
+        let more = bytes.saturating_sub(self.bytes()).max(self.bytes());
+        let left = (budget.permits_max * PERMIT_BYTES).saturating_sub(self.bytes());
+        if left > 0 {
+            self.permit.merge(budget.buy(more.min(left)).await?.permit);
+        }
+        Ok(())
+    }
 }
 
 impl Budget {
@@ -40,7 +60,7 @@ impl Budget {
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let bought = tokio::time::timeout(self.wait_max, Arc::clone(&self.permits).acquire_many_owned(permits)).await;
         match bought {
-            Ok(Ok(permit)) => Ok(Share { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Share { permit }),
             _ => Err(ApiError::slugged(
                 Code::ServiceUnavailable,
                 "front.busy",

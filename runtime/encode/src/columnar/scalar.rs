@@ -143,7 +143,7 @@ pub(super) fn decimal(token: &Token<'_>, precision: u8, scale: i8, rules: &Rules
     let misfit = || unfit(text, &format!("a decimal({precision},{scale})"));
     // Arrow multiplies by the power of ten without a look at overflow.
     let exponent = text.split_once(['e', 'E']).map_or(Some(0), |(_, exponent)| exponent.parse::<i32>().ok());
-    if !exponent.is_some_and(|exponent| exponent.abs() <= DECIMAL_EXPONENT_MAX) {
+    if exponent.is_none_or(|exponent| exponent.abs() > DECIMAL_EXPONENT_MAX) {
         return Err(misfit());
     }
     parse_decimal::<Decimal128Type>(text, precision, scale).map_err(|_| misfit())

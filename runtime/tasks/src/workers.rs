@@ -9,6 +9,9 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Jobs that wait for a thread, at most; more callers wait in [`Workers::run`].
 const QUEUE_JOBS: usize = 1024;
+/// How much the threads give way (nice value): a put that waits for its acknowledgement comes before
+/// compression and guests, which keep the cores busy for as long as there is a backlog.
+const NICE: i32 = 10;
 
 /// A fixed pool of threads. Cloning shares it; the threads end when the last clone is gone.
 #[derive(Debug, Clone)]
@@ -31,6 +34,7 @@ impl Workers {
         for _ in 0..threads.max(1) {
             let jobs = jobs.clone();
             crate::thread(name, move || {
+                give_way();
                 for job in jobs {
                     job();
                 }
@@ -68,9 +72,26 @@ impl Workers {
     }
 }
 
+/// Lowers the priority of this thread, if it is not lower already. On Linux a nice value belongs to a
+/// thread, not to its process.
+fn give_way() {
+    let thread = Some(rustix::thread::gettid());
+    let lower = |nice| if nice < NICE { rustix::process::setpriority_process(thread, NICE) } else { Ok(()) };
+    if let Err(error) = rustix::process::getpriority_process(thread).and_then(lower) {
+        tracing::warn!(%error, "a worker thread keeps its priority: acknowledgements will wait behind it");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn the_threads_give_way() {
+        let workers = Workers::start("test", 1).expect("threads");
+        let nice = workers.run(|| rustix::process::getpriority_process(Some(rustix::thread::gettid()))).await;
+        assert!(nice.expect("a thread").expect("a priority") >= NICE);
+    }
 
     #[tokio::test]
     async fn answers_come_back_and_a_panic_does_not_end_the_thread() {

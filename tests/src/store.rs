@@ -14,18 +14,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(120);
 const READY_POLL: Duration = Duration::from_millis(20);
 /// Lines of a server's log that an error shows.
 const LOG_LINES: usize = 25;
-/// Ports that `weed server` listens on.
-const WEED_PORTS: [&str; 9] = [
-    "s3.port",
-    "s3.port.grpc",
-    "master.port",
-    "master.port.grpc",
-    "volume.port",
-    "volume.port.grpc",
-    "filer.port",
-    "filer.port.grpc",
-    "s3.port.iceberg",
-];
+/// Parts of `weed server`, each with a port for HTTP and one for gRPC.
+const WEED_ROLES: [&str; 4] = ["s3", "master", "volume", "filer"];
 
 /// Which server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +45,7 @@ impl Store {
     pub async fn start(kind: Kind, program: &Path, folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder.join("data"))?;
         let keys = Keys::new("millrace", "millrace-tests-secret");
-        let ports = ports::free(WEED_PORTS.len())?;
+        let ports = ports::free(2 * WEED_ROLES.len())?;
         let child = launch(kind, program, folder, &ports, &keys)?;
         let mut store = Self { child, kind, program: program.to_owned(), folder: folder.to_owned(), ports, keys };
         store.wait_ready().await?;
@@ -129,6 +119,12 @@ impl Drop for Store {
         // Gone already is what is wanted.
         drop(self.child.kill());
         drop(self.child.wait());
+        if self.kind == Kind::SeaweedFs {
+            // It has no option for these, which it leaves behind.
+            for (role, pair) in WEED_ROLES.iter().zip(self.ports.chunks(2)) {
+                drop(std::fs::remove_file(format!("/tmp/seaweedfs-{role}-grpc-{}.sock", pair[1])));
+            }
+        }
     }
 }
 
@@ -155,7 +151,12 @@ fn launch(kind: Kind, program: &Path, folder: &Path, ports: &[u16], keys: &Keys)
             command.args(["-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]);
             command.arg(format!("-dir={}", data.display())).arg(format!("-s3.config={}", identities.display()));
             command.args(["-volume.max=64", "-master.volumeSizeLimitMB=512", "-master.telemetry=false"]);
-            command.args(WEED_PORTS.iter().zip(ports).map(|(name, port)| format!("-{name}={port}")));
+            // A lone master waits this long before it leads again: by default ten seconds for each restart.
+            command.args(["-master.electionTimeout=1s", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
+            command.args(["-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock"]);
+            for (role, pair) in WEED_ROLES.iter().zip(ports.chunks(2)) {
+                command.args([format!("-{role}.port={}", pair[0]), format!("-{role}.port.grpc={}", pair[1])]);
+            }
         }
     }
     command.env("HOME", folder).current_dir(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);

@@ -37,9 +37,19 @@ def judged(run: Run, server: Path, env: Mapping[str, str], cycles: int, name: st
         try:
             options += [option, program(run)]
         except Skip as skip:
-            run.note(f"without {option.lstrip('-')}: {skip}")
-    run.command([server.with_name("oracle"), "--cycles", str(cycles), "--table", table, *options], env=env)
+            # The step `setup` may have noted it already.
+            if not any(str(skip) in noted for noted in run.skips):
+                run.skip(f"oracle {option}", str(skip))
+    run.command([server.with_name("oracle"), "--cycles", str(cycles), "--table", table, *options],
+                env={**env, **kept(run)})
     run.note(f"{cycles} cycles a run, table in {table.relative_to(run.tree)}")
+
+
+def kept(run: Run) -> dict[str, str]:
+    """Where the oracle works: beside the logs, for the folder of a bad run has to outlive this one."""
+    folder = run.logs / "oracle"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"TMPDIR": str(folder)}
 
 
 def planted(run: Run, server: Path, env: Mapping[str, str]) -> None:
@@ -64,7 +74,7 @@ def planted(run: Run, server: Path, env: Mapping[str, str]) -> None:
         caught.append("model")
     oracle = [server.with_name("oracle"), "--store", "local", "--function", "identity",
               "--cycles", str(PLANTED_CYCLES), "--seed", str(PLANTED_SEED)]
-    env = {**env, "MILLRACE_TEST_BINARY": str(bad)}
+    env = {**env, **kept(run), "MILLRACE_TEST_BINARY": str(bad)}
     # Without a bug the same binary passes: else a bug that is "found" would prove nothing.
     run.command([*oracle, "--server-env", "MILLRACE_PLANT=none"], env=env)
     for bug in PLANTED_BUGS:

@@ -89,13 +89,16 @@ def planted(run: Run, server: Path, env: Mapping[str, str]) -> None:
 
 def model_tests(run: Run) -> Path:
     """The journal's tests with the bug in them."""
-    listed = run.output(["cargo", "test", "--release", "-p", "millrace-log", "--lib", "--features", "planted",
-                         "--no-run", "--message-format", "json"])
-    for line in (listed or "").splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message.get("profile", {}).get("test"):
+    # With the server and the tests beside it, cargo unifies features as for the whole workspace: nothing but the
+    # journal's own tests is compiled.
+    build = ["cargo", "test", "--release", "-p", "millrace-log", "-p", "millrace-server", "-p", "millrace-tests",
+             "--lib", "--features", PLANTED_FEATURE, "--no-run"]
+    run.command(build)
+    listed = run.output([*build, "--message-format", "json"]) or ""
+    for message in map(json.loads, listed.splitlines()):
+        if message.get("executable") and message["target"]["name"] == "millrace_log":
             return Path(message["executable"])
-    raise Failed("the journal's tests do not build with the feature `planted`")
+    raise Failed("cargo names no tests of millrace-log")
 
 
 def fails(run: Run, argv: list, env: Mapping[str, str]) -> bool:

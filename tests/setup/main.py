@@ -70,7 +70,8 @@ class Steps:
     def build(self, run: Run) -> None:
         """The product and the tests' own programs. Every step selects the whole workspace, so that cargo
         unifies features the same way each time and compiles a dependency once. A feature of one crate is named
-        from outside (`--workspace --features CRATE/FEATURE`), never with `-p CRATE`, which would unify anew."""
+        from outside (`--workspace --features CRATE/FEATURE`): `-p CRATE` alone would unify anew and compile
+        dependencies again. `-p CRATE -p millrace-server -p millrace-tests` unifies as the workspace does."""
         run.command(["cargo", "build", "--release", "--workspace"])
 
     def demo(self, run: Run) -> None:

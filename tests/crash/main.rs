@@ -39,13 +39,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
     let mut reports: Vec<Report> = Vec::new();
     for run in &runs {
-        let supervised = supervise::run(run, &mut signals).await?;
+        let supervised = supervise::run(run, &mut signals).await;
         let line = serde_json::to_string(&supervised.report)?;
-        writeln!(std::io::stdout(), "{line}").context("nobody reads the reports")?;
         reports.push(supervised.report);
         if let Some(path) = &plan.table {
             write_table(path, &reports).with_context(|| format!("write {}", path.display()))?;
         }
+        writeln!(std::io::stdout(), "{line}").context("nobody reads the reports")?;
         if supervised.is_last {
             break;
         }

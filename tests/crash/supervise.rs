@@ -55,14 +55,21 @@ pub(crate) struct Supervised {
 }
 
 /// Runs `plan` in a fresh folder, which is kept when the report is not what was asked for.
-pub(crate) async fn run(plan: &Plan, signals: &mut Signals) -> anyhow::Result<Supervised> {
+pub(crate) async fn run(plan: &Plan, signals: &mut Signals) -> Supervised {
     let seed = plan.seed.unwrap_or_else(|| wait::wall_ms().unsigned_abs());
-    let dir = tempfile::Builder::new().prefix(&format!("oracle-{}-", plan.name())).tempdir()?;
     let plan = Plan { seed: Some(seed), ..plan.clone() };
+    run_in_folder(&plan, seed, signals).await.unwrap_or_else(|error| {
+        let report = Report::unjudged(&plan, seed, format!("the run cannot be watched: {error:#}"), 0.0);
+        Supervised { report, is_last: false }
+    })
+}
+
+async fn run_in_folder(plan: &Plan, seed: u64, signals: &mut Signals) -> anyhow::Result<Supervised> {
+    let dir = tempfile::Builder::new().prefix(&format!("oracle-{}-", plan.name())).tempdir()?;
     plan.leave(dir.path())?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--inside").arg(dir.path());
-    let (report, is_last) = watch(command, &plan, seed, dir.path(), signals).await?;
+    let (report, is_last) = watch(command, plan, seed, dir.path(), signals).await?;
     if plan.keep || !report.is_as_expected(plan.expect_violation) {
         drop(writeln!(std::io::stderr(), "kept: {}", dir.keep().display()));
     }

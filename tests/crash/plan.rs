@@ -144,7 +144,7 @@ impl Plan {
 
     /// Time after which the run is given up, seconds.
     pub(crate) fn seconds_max(&self) -> u64 {
-        self.seconds_max.unwrap_or(RUN_SECONDS_MAX + CYCLE_SECONDS_MAX * u64::from(self.cycles))
+        self.seconds_max.unwrap_or_else(|| RUN_SECONDS_MAX + CYCLE_SECONDS_MAX * u64::from(self.cycles))
     }
 
     /// The program of an S3 server, where it was given.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use millrace_tests::{Bucket, decode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::record;
 use crate::truth::{Claim, Said};
@@ -14,7 +14,7 @@ use crate::witness::Witness;
 const EXAMPLES_MAX: usize = 5;
 
 /// What a run came to.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     /// Ids claimed.
     pub(crate) claimed: u64,
@@ -49,7 +49,7 @@ pub(crate) struct Verdict {
     /// Streams whose own count of delivered records is not what lies in the bucket.
     pub(crate) miscounted: u64,
     /// Some of the ids and objects behind the numbers.
-    pub(crate) examples: BTreeMap<&'static str, Vec<String>>,
+    pub(crate) examples: BTreeMap<String, Vec<String>>,
 }
 
 /// What was asked for, as far as the judge must know.
@@ -75,25 +75,25 @@ struct Found {
 impl Verdict {
     /// Whether the contract was kept.
     pub(crate) fn is_good(&self) -> bool {
-        let faults =
-            [self.lost, self.dup, self.ghost, self.torn, self.misplaced, self.reordered, self.errored, self.miscounted];
-        faults.iter().all(|count| *count == 0)
+        let records = [self.lost, self.dup, self.ghost, self.torn, self.misplaced, self.reordered, self.errored];
+        records.iter().chain(&[self.changed, self.miscounted]).all(|count| *count == 0)
     }
 
-    fn example(&mut self, fault: &'static str, text: impl FnOnce() -> String) {
-        let list = self.examples.entry(fault).or_default();
+    fn example(&mut self, fault: &str, text: impl FnOnce() -> String) {
+        let list = self.examples.entry(fault.to_owned()).or_default();
         if list.len() < EXAMPLES_MAX {
             list.push(text());
         }
     }
 }
 
-/// Judges. `delivered` is each stream's own count of delivered records, where it is known.
+/// Judges. `delivered` is each stream's own count of delivered records; empty where it could not be asked,
+/// which is a fault of its own.
 pub(crate) async fn judge(
     bucket: &Bucket,
     claims: &[Claim],
     expected: &Expected<'_>,
-    delivered: &[Option<u64>],
+    delivered: &[u64],
     witness: &mut Witness,
 ) -> anyhow::Result<Verdict> {
     let claimed = claims.last().map_or(0, |claim| claim.first + u64::from(claim.count));
@@ -116,8 +116,10 @@ pub(crate) async fn judge(
             }
         };
         if expected.error_prefixes.iter().any(|prefix| key.starts_with(prefix)) {
-            verdict.errored += records.len() as u64;
-            verdict.example("errored", || format!("{key}: {}", String::from_utf8_lossy(&records[0])));
+            // An error object without records is one too many as well.
+            verdict.errored += records.len().max(1) as u64;
+            let first = records.first().map_or(&[][..], Vec::as_slice);
+            verdict.example("errored", || format!("{key}: {}", String::from_utf8_lossy(first)));
             continue;
         }
         judge_object(&mut verdict, &key, &records, claims, expected, &mut found, &mut present);
@@ -128,9 +130,7 @@ pub(crate) async fn judge(
     }
     judge_claims(&mut verdict, claims, &found);
     for (stream, (present, own)) in present.iter().zip(delivered).enumerate() {
-        if let Some(own) = own
-            && own != present
-        {
+        if own != present {
             verdict.miscounted += 1;
             verdict.example("miscounted", || format!("stream {stream} says {own} delivered, {present} are there"));
         }
@@ -231,8 +231,13 @@ mod tests {
 
     const SEED: u64 = 3;
 
-    /// Ten ids of stream 0 (0–4 acknowledged, 5–7 unknown, 8–9 refused), and what lies in the bucket.
     async fn verdict(files: &[(&str, Vec<u8>)]) -> Verdict {
+        verdict_after(&[], files, &[]).await
+    }
+
+    /// Ten ids of stream 0 (0–4 acknowledged, 5–7 unknown, 8–9 refused); what lay in the bucket at a fault,
+    /// what lies in it at the end, and what the server says that it delivered.
+    async fn verdict_after(before: &[(&str, Vec<u8>)], files: &[(&str, Vec<u8>)], delivered: &[u64]) -> Verdict {
         let dir = tempfile::tempdir().unwrap();
         let truth = Truth::create(&dir.path().join("truth")).unwrap();
         let acked = truth.claim(5, 0, 1, 0).unwrap();
@@ -241,16 +246,24 @@ mod tests {
         truth.note(acked, &[true; 5]).unwrap();
         truth.note(refused, &[false; 2]).unwrap();
         let root = dir.path().join("bucket");
-        for (key, body) in files {
-            let path = root.join(key);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, body).unwrap();
-        }
+        let fill = |files: &[(&str, Vec<u8>)]| {
+            drop(std::fs::remove_dir_all(&root));
+            for (key, body) in files {
+                let path = root.join(key);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, body).unwrap();
+            }
+        };
+        let bucket = Bucket::Folder(root.clone());
+        let mut witness = Witness::default();
+        fill(before);
+        witness.look(&bucket).await.unwrap();
+        fill(files);
         let prefixes = ["a/".to_owned(), "b/".to_owned()];
         let error_prefixes = ["errors-a/".to_owned()];
         let expected =
             Expected { prefixes: &prefixes, error_prefixes: &error_prefixes, partitioned: false, seed: SEED };
-        judge(&Bucket::Folder(root), &truth.claims(), &expected, &[None, None], &mut Witness::default()).await.unwrap()
+        judge(&bucket, &truth.claims(), &expected, delivered, &mut witness).await.unwrap()
     }
 
     fn lines(ids: impl IntoIterator<Item = u64>) -> Vec<u8> {
@@ -292,5 +305,15 @@ mod tests {
         let changed = String::from_utf8(lines(0..5)).unwrap().replacen("\"producer\":1", "\"producer\":2", 1);
         let v = verdict(&[("a/1", changed.into_bytes())]).await;
         assert_eq!((v.torn, v.lost), (1, 1));
+        let v = verdict(&[("a/1", lines(0..5)), ("errors-a/1", Vec::new())]).await;
+        assert_eq!((v.errored, v.is_good()), (1, false), "an empty error object");
+        let whole = [("a/1", lines(0..5))];
+        let v = verdict_after(&[("a/1", lines(0..4))], &whole, &[5, 0]).await;
+        assert_eq!((v.changed, v.is_good()), (1, false), "another object under the same key");
+        let v = verdict_after(&[("a/1", lines(0..5)), ("a/0", Vec::new())], &whole, &[5, 0]).await;
+        assert_eq!((v.changed, v.is_good()), (1, false), "an object that is gone");
+        let v = verdict_after(&whole, &whole, &[4, 0]).await;
+        assert_eq!((v.miscounted, v.is_good()), (1, false));
+        assert!(verdict_after(&whole, &whole, &[5, 0]).await.is_good());
     }
 }

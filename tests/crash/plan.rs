@@ -1,50 +1,51 @@
 //! What a run is made of: the command line, and the set of runs that stands for CI.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use millrace_tests::Keys;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+/// Name of the file in a run's folder that holds its plan.
+const FILE: &str = "plan.json";
+/// Time that a run may take besides its cycles, seconds: starts, the drain, the judgement's beginning.
+const RUN_SECONDS_MAX: u64 = 600;
+/// Time that a cycle may take, its share of the judgement included, seconds.
+const CYCLE_SECONDS_MAX: u64 = 10;
+/// What goes wrong in the runs of the set against an S3 server.
+const S3_FAULTS: [Fault; 5] =
+    [Fault::Kill, Fault::S3Kill, Fault::S3Errors, Fault::CutAfterStore, Fault::CutBeforeStore];
 
 /// Kills and disturbs a server under load, again and again, and judges what came out.
-#[derive(Debug, Clone, Parser)]
+#[derive(Debug, Clone, Parser, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// Faults to live through.
     #[arg(long, default_value_t = 20)]
     pub(crate) cycles: u32,
-    /// Where objects go. Without it: every kind of run, against the local folder and each server of
-    /// `MILLRACE_TEST_S3_SERVERS`.
+    /// Where objects go. Without it: the whole set, against the local folder and each S3 server whose program
+    /// is given.
     #[arg(long)]
     pub(crate) store: Option<StoreKind>,
-    /// Address of an S3 server that runs already.
+    /// MinIO's program, which the oracle starts and kills.
     #[arg(long)]
-    pub(crate) s3_endpoint: Option<String>,
-    /// Its access key id.
-    #[arg(long, default_value = "millrace")]
-    pub(crate) s3_access_key_id: String,
-    /// Its secret access key.
-    #[arg(long, default_value = "millrace", hide_default_value = true)]
-    pub(crate) s3_secret_access_key: String,
-    /// Program of an S3 server that the oracle starts (and kills) itself.
+    pub(crate) minio: Option<PathBuf>,
+    /// SeaweedFS's program, which the oracle starts and kills.
     #[arg(long)]
-    pub(crate) s3_program: Option<PathBuf>,
+    pub(crate) weed: Option<PathBuf>,
     /// Format of the objects.
-    #[arg(long, default_value = "json")]
+    #[arg(long, default_value = "json", requires = "store")]
     pub(crate) format: Format,
-    /// Guest example that the streams call, or `none`.
-    #[arg(long, default_value = "none")]
+    /// Guest example that the streams call, or `none`. With `partition`, its keys partition the objects.
+    #[arg(long, default_value = "none", requires = "store")]
     pub(crate) function: String,
-    /// Dynamic partitioning by the keys of the function `partition`.
-    #[arg(long)]
-    pub(crate) partitioned: bool,
     /// Of all randomness. Without it: from the clock, and printed.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
-    /// What goes wrong; a cycle takes some of them.
-    #[arg(long, value_delimiter = ',', default_value = "kill")]
+    /// What goes wrong. Each cycle takes one fault of a process, and one of the store in turn, or none.
+    #[arg(long, value_delimiter = ',', default_value = "kill", requires = "store")]
     pub(crate) faults: Vec<Fault>,
     /// Shortest time under load between two faults, milliseconds.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 300)]
     pub(crate) load_ms_min: u64,
     /// Longest time under load between two faults, milliseconds.
     #[arg(long, default_value_t = 1_500)]
@@ -61,13 +62,22 @@ pub(crate) struct Plan {
     /// The run must find the contract broken: for planted bugs.
     #[arg(long)]
     pub(crate) expect_violation: bool,
-    /// Keep the run's folder; it is kept anyway when the contract is broken.
+    /// Keep the run's folder; it is kept anyway when the run is not what was asked for.
     #[arg(long)]
     pub(crate) keep: bool,
+    /// Time after which a run is given up, seconds [default: 600, and 10 for each cycle].
+    #[arg(long)]
+    pub(crate) seconds_max: Option<u64>,
+    /// Write a Markdown table of the runs to this file.
+    #[arg(long)]
+    pub(crate) table: Option<PathBuf>,
+    /// This process is the run whose plan lies in this folder.
+    #[arg(long, hide = true)]
+    pub(crate) inside: Option<PathBuf>,
 }
 
 /// Where objects go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum StoreKind {
     /// The server's own folder.
     Local,
@@ -78,7 +88,7 @@ pub(crate) enum StoreKind {
 }
 
 /// Format of the objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Format {
     /// JSON lines, gzip.
     Json,
@@ -87,7 +97,7 @@ pub(crate) enum Format {
 }
 
 /// What goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Fault {
     /// `kill -9` of the server.
     Kill,
@@ -110,34 +120,55 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether the proxy makes it.
-    pub(crate) fn is_proxied(self) -> bool {
-        matches!(self, Self::S3Errors | Self::CutAfterStore | Self::CutBeforeStore | Self::S3Slow | Self::S3Gone)
+    /// Whether it strikes the store, or the way to it; the others strike the server.
+    pub(crate) fn is_of_store(self) -> bool {
+        !matches!(self, Self::Kill | Self::Term | Self::Freeze)
     }
-}
 
-/// An S3 server that `tests/run` started.
-#[derive(Debug, Deserialize)]
-struct Listed {
-    #[serde(rename = "MILLRACE_TEST_S3_NAME")]
-    name: String,
-    #[serde(rename = "MILLRACE_TEST_S3_ENDPOINT")]
-    endpoint: String,
-    #[serde(rename = "MILLRACE_TEST_S3_ACCESS_KEY_ID")]
-    access_key_id: String,
-    #[serde(rename = "MILLRACE_TEST_S3_SECRET_ACCESS_KEY")]
-    secret_access_key: String,
+    /// As it is written on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 impl Plan {
-    /// Keys of the S3 server that runs already.
-    pub(crate) fn keys(&self) -> Keys {
-        Keys::new(&self.s3_access_key_id, &self.s3_secret_access_key)
+    /// Leaves it in a run's folder.
+    pub(crate) fn leave(&self, dir: &Path) -> anyhow::Result<()> {
+        std::fs::write(dir.join(FILE), serde_json::to_vec(self)?).context("plan")
     }
 
-    /// Whether a fault is among those asked for.
-    pub(crate) fn has(&self, fault: Fault) -> bool {
-        self.faults.contains(&fault)
+    /// The plan that was left in a run's folder.
+    pub(crate) fn left_in(dir: &Path) -> anyhow::Result<Self> {
+        serde_json::from_slice(&std::fs::read(dir.join(FILE))?).context("plan")
+    }
+
+    /// Time after which the run is given up, seconds.
+    pub(crate) fn seconds_max(&self) -> u64 {
+        self.seconds_max.unwrap_or_else(|| RUN_SECONDS_MAX + CYCLE_SECONDS_MAX * u64::from(self.cycles))
+    }
+
+    /// The program of an S3 server, where it was given.
+    pub(crate) fn program(&self, store: StoreKind) -> Option<&Path> {
+        match store {
+            StoreKind::Local => None,
+            StoreKind::Minio => self.minio.as_deref(),
+            StoreKind::Seaweedfs => self.weed.as_deref(),
+        }
+    }
+
+    /// The faults that strike the store.
+    pub(crate) fn store_faults(&self) -> Vec<Fault> {
+        self.faults.iter().copied().filter(|fault| fault.is_of_store()).collect()
+    }
+
+    /// The faults that strike the server.
+    pub(crate) fn server_faults(&self) -> Vec<Fault> {
+        self.faults.iter().copied().filter(|fault| !fault.is_of_store()).collect()
+    }
+
+    /// Whether the streams have dynamic partitioning.
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.function == "partition"
     }
 
     /// In a few words, for folders and reports.
@@ -148,47 +179,58 @@ impl Plan {
             StoreKind::Seaweedfs => "seaweedfs",
         });
         let format = if self.format == Format::Json { "json" } else { "parquet" };
-        let partitioned = if self.partitioned { "-partitioned" } else { "" };
-        format!("{store}-{format}-{}{partitioned}", self.function)
+        format!("{store}-{format}-{}", self.function)
     }
 
-    /// The single runs that this plan stands for.
-    pub(crate) fn runs(&self) -> anyhow::Result<Vec<Self>> {
+    /// The single runs that this plan stands for, and the names of those that cannot be here.
+    pub(crate) fn runs(&self) -> anyhow::Result<(Vec<Self>, Vec<String>)> {
+        let all = if self.store.is_some() { vec![self.clone()] } else { self.set() };
+        let can = |run: &Self| run.store.is_none_or(|store| store == StoreKind::Local || run.program(store).is_some());
+        let (runs, left_out): (Vec<Self>, Vec<Self>) = all.into_iter().partition(can);
         if self.store.is_some() {
-            let is_partition = self.function == "partition";
-            anyhow::ensure!(self.partitioned == is_partition, "--partitioned and --function partition go together");
-            let is_random_parquet = self.function == "random" && self.format == Format::Parquet;
-            anyhow::ensure!(!is_random_parquet, "the function `random` makes no JSON: it needs --format json");
-            return Ok(vec![self.clone()]);
+            anyhow::ensure!(left_out.is_empty(), "{} needs --minio or --weed PROGRAM", self.name());
         }
-        let local = Self { store: Some(StoreKind::Local), ..self.clone() };
-        let with = |plan: &Self, format, function: &str, partitioned| Self {
+        for run in &runs {
+            run.check()?;
+        }
+        Ok((runs, left_out.iter().map(Self::name).collect()))
+    }
+
+    /// Refuses what makes no sense, or would show nothing.
+    fn check(&self) -> anyhow::Result<()> {
+        let is_random_parquet = self.function == "random" && self.format == Format::Parquet;
+        anyhow::ensure!(!is_random_parquet, "the function `random` makes no JSON: it needs --format json");
+        let of_store = self.store_faults().len();
+        anyhow::ensure!(
+            self.store != Some(StoreKind::Local) || of_store == 0,
+            "the local folder has no faults of an S3 server"
+        );
+        anyhow::ensure!(
+            self.cycles as usize >= of_store,
+            "{of_store} faults of the store need as many --cycles, or one would never strike"
+        );
+        Ok(())
+    }
+
+    /// The runs that stand for the whole: each store with both formats, with a function and with
+    /// partitions; a function that answers differently on every call; each S3 server with all of its faults.
+    fn set(&self) -> Vec<Self> {
+        let run = |store, format, function: &str| Self {
+            store: Some(store),
             format,
             function: function.to_owned(),
-            partitioned,
-            ..plan.clone()
+            faults: if store == StoreKind::Local { vec![Fault::Kill] } else { S3_FAULTS.to_vec() },
+            ..self.clone()
         };
-        let mut runs = vec![
-            with(&local, Format::Json, "none", false),
-            with(&local, Format::Json, "random", false),
-            with(&local, Format::Parquet, "identity", false),
-            with(&local, Format::Json, "partition", true),
-        ];
-        let listed = std::env::var("MILLRACE_TEST_S3_SERVERS").unwrap_or_else(|_| "[]".to_owned());
-        for server in serde_json::from_str::<Vec<Listed>>(&listed)? {
-            let kind = StoreKind::from_str(&server.name, true).map_err(|error| anyhow::anyhow!(error))?;
-            let remote = Self {
-                store: Some(kind),
-                s3_endpoint: Some(server.endpoint),
-                s3_access_key_id: server.access_key_id,
-                s3_secret_access_key: server.secret_access_key,
-                faults: vec![Fault::Kill, Fault::S3Errors, Fault::CutAfterStore, Fault::CutBeforeStore],
-                ..self.clone()
-            };
-            runs.push(with(&remote, Format::Json, "random", false));
-            runs.push(with(&remote, Format::Parquet, "partition", true));
-        }
-        Ok(runs)
+        vec![
+            run(StoreKind::Local, Format::Json, "none"),
+            run(StoreKind::Local, Format::Json, "random"),
+            run(StoreKind::Local, Format::Parquet, "partition"),
+            run(StoreKind::Minio, Format::Json, "random"),
+            run(StoreKind::Minio, Format::Parquet, "partition"),
+            run(StoreKind::Seaweedfs, Format::Json, "partition"),
+            run(StoreKind::Seaweedfs, Format::Parquet, "identity"),
+        ]
     }
 }
 
@@ -196,13 +238,48 @@ impl Plan {
 mod tests {
     use super::*;
 
+    fn plan(args: &[&str]) -> Plan {
+        Plan::parse_from([&["oracle"], args].concat())
+    }
+
     #[test]
-    fn a_named_store_is_one_run_and_none_is_the_whole_set() {
-        let plan = |args: &[&str]| Plan::parse_from([&["oracle"], args].concat());
-        let one = plan(&["--store", "local", "--faults", "kill,cut-after-store", "--format", "parquet"]);
-        assert_eq!((one.runs().unwrap().len(), one.name().as_str()), (1, "local-parquet-none"));
-        assert!(one.has(Fault::CutAfterStore) && !one.has(Fault::S3Kill));
-        assert!(plan(&["--store", "local", "--partitioned"]).runs().is_err());
-        assert!(plan(&[]).runs().unwrap().len() >= 4);
+    fn a_named_store_is_one_run() {
+        let one = plan(&["--store", "local", "--faults", "kill,term", "--format", "parquet"]);
+        let (runs, left_out) = one.runs().unwrap();
+        assert_eq!((runs.len(), left_out.len(), one.name().as_str()), (1, 0, "local-parquet-none"));
+        assert_eq!((runs[0].server_faults().len(), runs[0].store_faults().len()), (2, 0));
+        for senseless in [
+            &["--store", "local", "--faults", "s3-kill"][..],
+            &["--store", "local", "--function", "random", "--format", "parquet"],
+            &["--store", "minio"],
+            &["--store", "minio", "--minio", "m", "--cycles", "1", "--faults", "s3-kill,s3-errors"],
+        ] {
+            assert!(plan(senseless).runs().is_err(), "{senseless:?}");
+        }
+        assert!(Plan::try_parse_from(["oracle", "--faults", "term"]).is_err(), "the set has its own");
+    }
+
+    #[test]
+    fn the_set_covers_stores_formats_partitions_functions_and_faults() {
+        let (runs, left_out) = plan(&["--minio", "m", "--weed", "w"]).runs().unwrap();
+        assert_eq!((runs.len(), left_out.len()), (7, 0));
+        let has = |what: &dyn Fn(&Plan) -> bool| runs.iter().any(what);
+        for store in [StoreKind::Local, StoreKind::Minio, StoreKind::Seaweedfs] {
+            for format in [Format::Json, Format::Parquet] {
+                assert!(has(&|run| run.store == Some(store) && run.format == format), "{store:?} {format:?}");
+            }
+            assert!(has(&|run| run.store == Some(store) && run.is_partitioned()), "{store:?}");
+            let remote = store != StoreKind::Local;
+            let of_store = [Fault::S3Kill, Fault::S3Errors, Fault::CutAfterStore];
+            for fault in of_store.into_iter().filter(|_| remote) {
+                assert!(has(&|run| run.store == Some(store) && run.faults.contains(&fault)), "{store:?} {fault:?}");
+            }
+        }
+        assert!(has(&|run| run.store == Some(StoreKind::Minio) && run.function == "random"));
+        assert!(runs.iter().all(|run| run.faults.contains(&Fault::Kill)));
+        assert_eq!(plan(&[]).runs().unwrap().1.len(), 4, "what cannot be is named");
+        let dir = tempfile::tempdir().unwrap();
+        runs[3].leave(dir.path()).unwrap();
+        assert_eq!(format!("{:?}", Plan::left_in(dir.path()).unwrap()), format!("{:?}", runs[3]));
     }
 }

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
+use millrace_tests::firehose::{acked, batch_body, record_input};
+use millrace_tests::http::Answer;
 use millrace_tests::{Firehose, Keys, Plain, wait};
 use millrace_types::{Entropy as _, SeededEntropy};
 
@@ -97,33 +100,39 @@ async fn send_once(load: &Load, speaks: &Speaks, producer: u16, stream: u8, coun
     let records: Vec<Vec<u8>> =
         made.map(|(id, plain)| if load.partitioned { with_head(&plain, id, load.seed) } else { plain }).collect();
     let name = &load.streams[usize::from(stream)];
-    let answer = match speaks {
-        Speaks::Batches(client) => client.put_batch(name, &records).await,
-        Speaks::Singles(client) => client.put(name, &records[0]).await.map(|acked| vec![acked]),
-        Speaks::Lines(client) => match client.put_lines(name, records.join(&b'\n')).await {
-            Ok(answer) if answer.status == 200 && answer.json()?["records"] != count => {
-                anyhow::bail!("{count} lines were counted otherwise: {}", answer.text())
-            }
-            Ok(answer) => Ok(vec![answer.status == 200; records.len()]),
-            Err(error) => Err(error),
-        },
+    let answered = match speaks {
+        Speaks::Batches(client) => client.call_raw("PutRecordBatch", batch_body(name, &records)).await,
+        Speaks::Singles(client) => client.call("PutRecord", &record_input(name, &records[0])).await,
+        Speaks::Lines(client) => client.put_lines(name, records.join(&b'\n')).await,
     };
-    match answer {
-        Ok(acked) => {
-            load.truth.note(ticket, &acked)?;
-            let count = acked.iter().filter(|acked| **acked).count();
-            load.acked.fetch_add(count as u64, Ordering::Relaxed);
-            let all = count == acked.len();
-            if !all {
-                load.refused.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(all)
-        }
-        Err(_) => {
-            load.unknown.fetch_add(1, Ordering::Relaxed);
-            Ok(false)
-        }
+    // No whole answer: what became of the records is unknown.
+    let Ok(answer) = answered else {
+        load.unknown.fetch_add(1, Ordering::Relaxed);
+        return Ok(false);
+    };
+    let acked = said(speaks, &answer, records.len())
+        .with_context(|| format!("the server answered {} with {}", answer.status, answer.text()))?;
+    load.truth.note(ticket, &acked)?;
+    let count = acked.iter().filter(|acked| **acked).count();
+    load.acked.fetch_add(count as u64, Ordering::Relaxed);
+    let all = count == acked.len();
+    if !all {
+        load.refused.fetch_add(1, Ordering::Relaxed);
     }
+    Ok(all)
+}
+
+/// What a whole answer says of each record; an error when it says what it must not, which ends the run.
+fn said(speaks: &Speaks, answer: &Answer, count: usize) -> anyhow::Result<Vec<bool>> {
+    if let Speaks::Batches(_) = speaks {
+        return acked(answer, count);
+    }
+    if let Speaks::Lines(_) = speaks
+        && answer.status == 200
+    {
+        anyhow::ensure!(answer.json()?["records"] == count, "{count} lines were counted otherwise");
+    }
+    Ok(vec![answer.status == 200; count])
 }
 
 /// One more record of `stream`, which must be taken.

@@ -32,14 +32,20 @@ use tokio::task::JoinSet;
 use crate::send::{Api, send_all};
 use crate::workload::{Bodies, Workload};
 
-/// Source bytes of one object, as the streams of the load runs cut them.
-pub(crate) const OBJECT_BYTES: u64 = 15 << 20;
+/// Source bytes of one object of lines, as the streams of the load runs cut them.
+const OBJECT_BYTES: u64 = 15 << 20;
+/// Source bytes of one Parquet object: the API takes no smaller window with format conversion.
+const PARQUET_OBJECT_BYTES: u64 = 64 << 20;
+/// Bytes of a column's dictionary behind which it goes on without one, as the server sets it for zstd.
+const DICTIONARY_BYTES: usize = 128 * 1024;
+/// Memory behind which a row group ends, as in the server.
+const ROW_GROUP_BYTES: usize = 32 << 20;
 
 /// Source bytes of one gzip member.
 const MEMBER_BYTES: usize = 1 << 20;
 
 /// CPU time of this process while `work` runs, seconds. The caller runs nothing beside it.
-fn own_cpu_s<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
+pub(crate) fn own_cpu_s<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
     let before = cpu_s(std::process::id())?;
     let value = work()?;
     Ok((cpu_s(std::process::id())? - before, value))
@@ -107,13 +113,21 @@ pub(crate) async fn discard() -> anyhow::Result<()> {
 pub(crate) fn disk(workload: &Workload, bytes: u64, syncs: u64, dir: &Path) -> anyhow::Result<f64> {
     let path = dir.join("floor");
     let mut file = File::create(&path)?;
-    let chunks = workload.source(bytes).count() as u64;
+    // Made before the clock starts, as the bodies of the whole are.
+    let (chunks, mut count, mut left) = (workload.lines().0, 0, bytes);
+    for chunk in chunks.iter().cycle() {
+        if left == 0 {
+            break;
+        }
+        left = left.saturating_sub(chunk.source_bytes);
+        count += 1;
+    }
     let (cpu, ()) = own_cpu_s(|| {
         let mut synced = 0;
-        for (index, chunk) in workload.source(bytes).enumerate() {
-            file.write_all(&chunk)?;
+        for (index, chunk) in chunks.iter().cycle().take(count).enumerate() {
+            file.write_all(&chunk.bytes)?;
             // As evenly spread as whole writes allow.
-            while synced < (index as u64 + 1) * syncs / chunks.max(1) {
+            while synced < (index as u64 + 1) * syncs / count.max(1) as u64 {
                 file.sync_data()?;
                 synced += 1;
             }
@@ -159,7 +173,7 @@ pub(crate) fn signed_body(bodies: &Bodies, bytes: u64) -> anyhow::Result<f64> {
 
 /// The same compressor over the same bytes, in objects of the same size.
 pub(crate) fn compress(workload: &Workload, bytes: u64, gzip: bool) -> anyhow::Result<f64> {
-    let objects = objects(workload, bytes);
+    let objects = objects(workload, bytes, OBJECT_BYTES);
     let mut deflate = Compressor::new(CompressionLvl::new(6).map_err(|_| anyhow::anyhow!("level"))?);
     let (cpu, _) = own_cpu_s(|| {
         let mut size = 0;
@@ -189,10 +203,10 @@ fn gzip_members(deflate: &mut Compressor, object: &[u8]) -> anyhow::Result<usize
     Ok(size)
 }
 
-fn objects(workload: &Workload, bytes: u64) -> Vec<Vec<u8>> {
+fn objects(workload: &Workload, bytes: u64, object_bytes: u64) -> Vec<Vec<u8>> {
     let mut objects = vec![Vec::new()];
     for chunk in workload.source(bytes) {
-        if objects.last().is_some_and(|object| object.len() as u64 >= OBJECT_BYTES) {
+        if objects.last().is_some_and(|object| object.len() as u64 >= object_bytes) {
             objects.push(Vec::new());
         }
         if let Some(object) = objects.last_mut() {
@@ -202,7 +216,7 @@ fn objects(workload: &Workload, bytes: u64) -> Vec<Vec<u8>> {
     objects
 }
 
-/// JSON to Arrow to Parquet with zstd level 3, nothing around it.
+/// JSON to Arrow to Parquet with zstd level 3 and the server's limits, nothing around it.
 pub(crate) fn parquet(workload: &Workload, bytes: u64) -> anyhow::Result<f64> {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let number = |name: &str| Field::new(name, DataType::Int64, true);
@@ -219,15 +233,20 @@ pub(crate) fn parquet(workload: &Workload, bytes: u64) -> anyhow::Result<f64> {
         number("duration_ms"),
         text("host"),
     ]));
-    let objects = objects(workload, bytes);
+    let objects = objects(workload, bytes, PARQUET_OBJECT_BYTES);
     let (cpu, _) = own_cpu_s(|| {
         let mut size = 0;
         for object in &objects {
-            let properties =
-                WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+            let properties = WriterProperties::builder()
+                .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+                .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+                .build();
             let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?;
             for batch in ReaderBuilder::new(schema.clone()).with_batch_size(8_192).build(object.as_slice())? {
                 writer.write(&batch?)?;
+                if writer.memory_size() >= ROW_GROUP_BYTES {
+                    writer.flush()?;
+                }
             }
             size += writer.into_inner()?.len();
         }

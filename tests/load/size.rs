@@ -20,13 +20,14 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(600);
 pub(crate) struct Backlog {
     pub(crate) backlog_bytes: u64,
     pub(crate) ready_s: f64,
+    /// Resident bytes when it was ready.
     pub(crate) rss_ready_bytes: u64,
-    /// After some seconds of delivery to a store that does not answer.
-    pub(crate) rss_later_bytes: u64,
+    /// The most that were resident in the seconds of delivery, to a store that does not answer, that followed.
+    pub(crate) rss_peak_bytes: u64,
 }
 
-/// Fills a data directory while the store is gone, kills the server and starts it again.
-pub(crate) async fn backlog(workload: &Workload, bytes: u64) -> anyhow::Result<Backlog> {
+/// Fills a data directory while the store is gone; then kills the server and starts it again, `starts` times.
+pub(crate) async fn backlog(workload: &Workload, bytes: u64, starts: usize) -> anyhow::Result<Vec<Backlog>> {
     let dir = tempfile::Builder::new().prefix("load-backlog-").tempdir()?;
     let proxy = Proxy::start("http://127.0.0.1:9", 1).await?;
     proxy.set(Faults { always: Some(503), ..Faults::default() });
@@ -34,13 +35,17 @@ pub(crate) async fn backlog(workload: &Workload, bytes: u64) -> anyhow::Result<B
     let mut server = Server::start(options).await?;
     let streams = create(&server, BACKLOG_STREAMS, "backlog").await?;
     send_all(Api::Http, server.base(), &streams, &workload.lines(), bytes).await?;
-    let backlog_bytes = process::dir_bytes(server.data_dir());
-    server.kill()?;
-    server.restart().await?;
-    let (rss_ready_bytes, _) = process::rss_bytes(server.pid())?;
-    tokio::time::sleep(SETTLE).await;
-    let (rss_later_bytes, _) = process::rss_bytes(server.pid())?;
-    Ok(Backlog { backlog_bytes, ready_s: server.ready_s(), rss_ready_bytes, rss_later_bytes })
+    let mut measured = Vec::with_capacity(starts);
+    for _ in 0..starts {
+        let backlog_bytes = process::dir_bytes(server.data_dir());
+        server.kill()?;
+        server.restart().await?;
+        let (rss_ready_bytes, _) = process::rss_bytes(server.pid())?;
+        tokio::time::sleep(SETTLE).await;
+        let (_, rss_peak_bytes) = process::rss_bytes(server.pid())?;
+        measured.push(Backlog { backlog_bytes, ready_s: server.ready_s(), rss_ready_bytes, rss_peak_bytes });
+    }
+    Ok(measured)
 }
 
 /// Resident bytes of a server that has `count` streams and nothing to do; and its seconds to ready.
@@ -54,18 +59,27 @@ pub(crate) async fn idle(conditions: &Conditions, count: usize) -> anyhow::Resul
     Ok((process::rss_bytes(server.pid())?.0, server.ready_s()))
 }
 
-/// CPU seconds of the server for the same load over `count` streams.
-pub(crate) async fn spread(workload: &Workload, conditions: &Conditions, count: usize) -> anyhow::Result<f64> {
+/// What the same load over `count` streams came to.
+#[derive(Debug)]
+pub(crate) struct Spread {
+    /// CPU seconds of the server, drain included.
+    pub(crate) cpu_s: f64,
+    pub(crate) wall_s: f64,
+    /// Objects put: streams that all close their windows every two seconds put many.
+    pub(crate) objects: u64,
+}
+
+/// The same load over `count` streams.
+pub(crate) async fn spread(workload: &Workload, conditions: &Conditions, count: usize) -> anyhow::Result<Spread> {
     let dir = tempfile::Builder::new().prefix("load-spread-").tempdir()?;
     let bucket = fresh_bucket("spread");
     let (server, _) = serve(conditions, dir.path(), &bucket).await?;
     let streams = create(&server, count, &bucket).await?;
-    let before = process::cpu_s(server.pid())?;
-    let from = wait::now_s();
+    let (before, from) = (process::cpu_s(server.pid())?, wait::now_s());
     send_all(Api::Http, server.base(), &streams, &workload.lines(), conditions.bytes).await?;
-    wait_drained(&server, DRAIN_TIMEOUT).await?;
-    eprintln!("{count} streams: {:.1} s wall", wait::now_s() - from);
-    Ok(process::cpu_s(server.pid())? - before)
+    let drained = wait_drained(&server, DRAIN_TIMEOUT).await?;
+    let (cpu_s, wall_s) = (process::cpu_s(server.pid())? - before, wait::now_s() - from);
+    Ok(Spread { cpu_s, wall_s, objects: drained.iter().map(|stream| stream.objects).sum() })
 }
 
 async fn create(server: &Server, count: usize, bucket: &str) -> anyhow::Result<Vec<String>> {

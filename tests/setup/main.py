@@ -9,12 +9,10 @@ import signal
 import sys
 from pathlib import Path
 
-from . import cache, environments, toolchain
+from . import cache, crash, environments, toolchain
 from .report import Failed, Run, Skip, say
 from .servers import Servers
 
-# Kills of the crash oracle in one run; the long runs are started by hand: `tests/crash/README.md`.
-CRASH_CYCLES = 20
 # Workspaces of Rust in this tree: the product, what guests link, the guests.
 WORKSPACES = (".", "sdk/rust", "guest-examples")
 
@@ -71,7 +69,9 @@ class Steps:
 
     def build(self, run: Run) -> None:
         """The product and the tests' own programs. Every step selects the whole workspace, so that cargo
-        unifies features the same way each time and compiles a dependency once."""
+        unifies features the same way each time and compiles a dependency once. A feature of one crate is named
+        from outside (`--workspace --features CRATE/FEATURE`): `-p CRATE` alone would unify anew and compile
+        dependencies again. `-p CRATE -p millrace-server -p millrace-tests` unifies as the workspace does."""
         run.command(["cargo", "build", "--release", "--workspace"])
 
     def demo(self, run: Run) -> None:
@@ -100,13 +100,7 @@ class Steps:
         for server in (self.servers.minio, self.servers.seaweedfs):
             can(server, run)
         listed = [server.settings() for server in self.servers.started.values()]
-        guests = run.tree / "guest-examples" / "target" / toolchain.WASM_TARGET / "release"
-        return {
-            "MILLRACE_TEST_BINARY": str(binary(run)),
-            "MILLRACE_TEST_GUESTS": str(guests),
-            "MILLRACE_TEST_LOGS": str(run.logs),
-            "MILLRACE_TEST_S3_SERVERS": json.dumps(listed),
-        }
+        return {**product(run), "MILLRACE_TEST_LOGS": str(run.logs), "MILLRACE_TEST_S3_SERVERS": json.dumps(listed)}
 
     def s3_any(self, run: Run) -> dict[str, str]:
         """One S3 server, for suites that know of one only."""
@@ -136,15 +130,28 @@ class Steps:
 
     def crash(self, run: Run) -> None:
         """The oracle: `kill -9` at random times under load, nothing lost, nothing twice."""
-        if not (run.tree / "tests" / "crash").is_dir():
-            raise Skip("there is no tests/crash")
-        oracle = binary(run).with_name("oracle")
-        run.command([oracle, "--cycles", str(CRASH_CYCLES)], env=self.from_outside(run))
-        run.note(f"{CRASH_CYCLES} cycles a run")
+        crash.judged(run, binary(run), product(run), crash.CRASH_CYCLES, "crash")
+
+    def planted(self, run: Run) -> None:
+        """Bugs on purpose, each of which must be caught."""
+        crash.planted(run, binary(run), product(run))
+
+    def long(self, run: Run) -> None:
+        """By hand: the oracle's set with many more kills."""
+        crash.judged(run, binary(run), product(run), crash.LONG_CYCLES, "long")
+
+    def load(self, run: Run) -> None:
+        """By hand: every row of docs/performance.md, with its floors."""
+        table = run.logs / "load.md"
+        run.command([binary(run).with_name("load"), "all", "--minio", environments.minio(run), "--out", table],
+                    env=product(run))
+        run.note(f"table in {table.relative_to(run.tree)}")
 
 
 ORDER = ["toolchain", "guests", "setup", "fmt", "clippy", "deny", "build", "demo", "test", "integration", "clients",
-         "crash"]
+         "crash", "planted"]
+# Steps that run only when named: they take long, and their figures go into the documentation.
+BY_HAND = ["long", "load"]
 
 
 def workspaces(run: Run) -> list[Path]:
@@ -173,6 +180,12 @@ def binary(run: Run) -> Path:
     return found
 
 
+def product(run: Run) -> dict[str, str]:
+    """Where tests of the whole server find it, and the example functions."""
+    guests = run.tree / "guest-examples" / "target" / toolchain.WASM_TARGET / "release"
+    return {"MILLRACE_TEST_BINARY": str(binary(run)), "MILLRACE_TEST_GUESTS": str(guests)}
+
+
 def counted(run: Run) -> str:
     """How many tests the closing lines of `cargo test` in the step's log count."""
     words = [line.split() for line in run.log_path.read_text(errors="replace").splitlines()
@@ -198,7 +211,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="tests/run", description=__doc__)
     parser.add_argument("--require", choices=["all"], help="`all`: a skip is a failure")
-    parser.add_argument("--only", nargs="+", metavar="STEP", choices=ORDER, help="these steps, in their order")
+    parser.add_argument("--only", nargs="+", metavar="STEP", choices=ORDER + BY_HAND,
+                        help=f"these steps, in their order; {' and '.join(BY_HAND)} run only when named")
     parser.add_argument("--pytest", nargs=argparse.REMAINDER, default=[], help="what follows goes to the step `clients`")
     parser.add_argument("--list", action="store_true", help="print the steps and end")
     return parser.parse_args(argv)
@@ -208,7 +222,7 @@ def main(argv: list[str]) -> int:
     """Runs the steps; 0 when all passed."""
     chosen = arguments(argv)
     if chosen.list:
-        say("\n".join(ORDER))
+        say("\n".join(ORDER + [f"{name} (only when named)" for name in BY_HAND]))
         return 0
     run = Run(Path(__file__).resolve().parents[2], cache.root(), require_all=chosen.require == "all")
     run.logs.mkdir(parents=True, exist_ok=True)
@@ -225,8 +239,8 @@ def main(argv: list[str]) -> int:
             say("another tests/run works in this tree")
             return 1
         try:
-            for name in ORDER:
-                if chosen.only is None or name in chosen.only:
+            for name in ORDER + BY_HAND:
+                if name in (chosen.only or ORDER):
                     run.step(name, getattr(steps, name, None) or getattr(toolchain, name))
         finally:
             servers.stop()

@@ -46,7 +46,7 @@ class S3Server:
     folder: Path
 
     def settings(self) -> dict[str, str]:
-        """How tests find it: the environment of the contract suite, the clients and the oracle."""
+        """How tests find it: the environment of the contract suite and the clients."""
         return {
             "MILLRACE_TEST_S3_NAME": self.name,
             "MILLRACE_TEST_S3_ENDPOINT": self.endpoint,

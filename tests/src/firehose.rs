@@ -163,23 +163,12 @@ impl Firehose {
         Ok(answer.json()?["DeliveryStreamDescription"].clone())
     }
 
-    /// Puts a batch: for each record whether it was acknowledged. A refusal of the whole call is
-    /// all `false`.
+    /// Puts a batch: for each record whether it was acknowledged.
     ///
     /// # Errors
-    /// When no whole answer came: what became of the records is unknown then.
+    /// When no whole answer came: what became of the records is unknown then; and as [`acked`].
     pub async fn put_batch(&self, stream: &str, records: &[Vec<u8>]) -> anyhow::Result<Vec<bool>> {
-        let answer = self.call_raw("PutRecordBatch", batch_body(stream, records)).await?;
-        if answer.status != 200 {
-            return Ok(vec![false; records.len()]);
-        }
-        let value = answer.json()?;
-        let entries = value["RequestResponses"].as_array().cloned().unwrap_or_default();
-        anyhow::ensure!(entries.len() == records.len(), "{} entries for {} records", entries.len(), records.len());
-        let acked: Vec<bool> = entries.iter().map(|entry| entry["RecordId"].is_string()).collect();
-        let failed = acked.iter().filter(|acked| !**acked).count() as u64;
-        anyhow::ensure!(value["FailedPutCount"] == failed, "FailedPutCount does not match the entries");
-        Ok(acked)
+        acked(&self.call_raw("PutRecordBatch", batch_body(stream, records)).await?, records.len())
     }
 
     /// Puts one record; whether it was acknowledged.
@@ -187,10 +176,33 @@ impl Firehose {
     /// # Errors
     /// When no whole answer came.
     pub async fn put(&self, stream: &str, record: &[u8]) -> anyhow::Result<bool> {
-        let data = base64_simd::STANDARD.encode_to_string(record);
-        let input = json!({ "DeliveryStreamName": stream, "Record": { "Data": data } });
-        Ok(self.call("PutRecord", &input).await?.status == 200)
+        Ok(self.call("PutRecord", &record_input(stream, record)).await?.status == 200)
     }
+}
+
+/// What an answer to `PutRecordBatch` says of each of `count` records: whether it was acknowledged. A
+/// refusal of the whole call is all `false`.
+///
+/// # Errors
+/// When the answer says otherwise than the API does.
+pub fn acked(answer: &Answer, count: usize) -> anyhow::Result<Vec<bool>> {
+    if answer.status != 200 {
+        return Ok(vec![false; count]);
+    }
+    let value = answer.json()?;
+    let entries = value["RequestResponses"].as_array().cloned().unwrap_or_default();
+    anyhow::ensure!(entries.len() == count, "{} entries for {count} records", entries.len());
+    let acked: Vec<bool> = entries.iter().map(|entry| entry["RecordId"].is_string()).collect();
+    let failed = acked.iter().filter(|acked| !**acked).count() as u64;
+    anyhow::ensure!(value["FailedPutCount"] == failed, "FailedPutCount does not match the entries");
+    Ok(acked)
+}
+
+/// The input of a `PutRecord`.
+#[must_use]
+pub fn record_input(stream: &str, record: &[u8]) -> Value {
+    let data = base64_simd::STANDARD.encode_to_string(record);
+    json!({ "DeliveryStreamName": stream, "Record": { "Data": data } })
 }
 
 /// The body of a `PutRecordBatch`.

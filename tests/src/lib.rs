@@ -2,11 +2,13 @@
 //! client would, and reads what arrived in the bucket by decoders that are not the product's own.
 
 pub mod bucket;
+pub mod conditions;
 pub mod decode;
 pub mod firehose;
 pub mod guests;
 pub mod http;
 pub mod plain;
+pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod s3;

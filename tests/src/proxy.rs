@@ -22,6 +22,9 @@ use tokio::task::JoinSet;
 
 use crate::http::read_body;
 
+/// Pause after a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
 /// What goes wrong, for each request that writes (PUT and POST), unless said otherwise.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
@@ -44,8 +47,10 @@ pub struct Done {
     pub requests: AtomicU64,
     /// Writes seen.
     pub writes: AtomicU64,
-    /// Requests answered with an error of the proxy's own.
+    /// Writes answered 500 or 503.
     pub errors: AtomicU64,
+    /// Requests answered with the status that is set for all.
+    pub always: AtomicU64,
     /// Connections cut after the store had stored.
     pub cut_after_store: AtomicU64,
     /// Connections cut before.
@@ -124,7 +129,11 @@ impl Proxy {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file handles, or a client that has gone: a proxy that ended here would look like a dead store.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         while connections.try_join_next().is_some() {}
         connections.spawn(serve(stream, shared.clone()));
     }
@@ -148,7 +157,7 @@ async fn handle(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         tokio::time::sleep(Duration::from_millis(faults.slow_ms)).await;
     }
     if let Some(status) = faults.always {
-        done.errors.fetch_add(1, Ordering::Relaxed);
+        done.always.fetch_add(1, Ordering::Relaxed);
         drop(read_body(request.into_body()).await);
         return Ok(refusal(status));
     }

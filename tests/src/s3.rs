@@ -13,8 +13,12 @@ use crate::signing::send_signed;
 /// others are refused: the judge's own keys have none.
 const PLAIN: &[u8] = b"-._~/=!$&'()*,;:@+";
 
-/// Attempts to make a bucket, a quarter of a second apart.
+/// Attempts to make a bucket, [`ATTEMPT_PAUSE`] apart.
 const CREATE_ATTEMPTS_MAX: u32 = 60;
+/// Attempts to read, [`ATTEMPT_PAUSE`] apart.
+const READ_ATTEMPTS_MAX: u32 = 20;
+/// Pause between two attempts.
+const ATTEMPT_PAUSE: Duration = Duration::from_millis(250);
 
 /// A client of one S3 server.
 #[derive(Debug, Clone)]
@@ -34,6 +38,24 @@ impl S3 {
         send_signed(&self.client, &self.keys, "s3", method, path, &[], body).await
     }
 
+    /// The answer to a GET once it is no 5xx. Tried again for a while, for reading changes nothing: a server
+    /// that was killed leaves dead connections behind, and answers 503 until it is whole again.
+    async fn read(&self, path: &str) -> anyhow::Result<Answer> {
+        let mut last = None;
+        for attempt in 0..READ_ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(ATTEMPT_PAUSE).await;
+            }
+            match self.send("GET", path, Bytes::new()).await {
+                Ok(answer) if answer.status < 500 => return Ok(answer),
+                Ok(answer) => last = Some(anyhow::anyhow!("status {}: {}", answer.status, answer.text())),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| anyhow::anyhow!("never tried")))
+            .with_context(|| format!("GET {path} failed {READ_ATTEMPTS_MAX} times"))
+    }
+
     /// Makes a bucket; one that is there already is fine. Tried again for a while: a server that has
     /// just started may drop the first requests.
     ///
@@ -44,12 +66,17 @@ impl S3 {
         for _ in 0..CREATE_ATTEMPTS_MAX {
             match self.send("PUT", &format!("/{bucket}"), Bytes::new()).await.and_then(Answer::ok) {
                 Ok(_) => return Ok(()),
-                Err(_) if self.list(bucket, "").await.is_ok() => return Ok(()),
+                Err(_) if self.has_bucket(bucket).await => return Ok(()),
                 Err(error) => last = Some(error),
             }
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            tokio::time::sleep(ATTEMPT_PAUSE).await;
         }
         Err(last.unwrap_or_else(|| anyhow::anyhow!("never tried"))).with_context(|| format!("create bucket {bucket}"))
+    }
+
+    async fn has_bucket(&self, bucket: &str) -> bool {
+        let listed = self.send("GET", &format!("/{bucket}?list-type=2&max-keys=1"), Bytes::new()).await;
+        matches!(listed, Ok(answer) if answer.status == 200)
     }
 
     /// All keys that begin with `prefix`, in the server's order.
@@ -65,7 +92,7 @@ impl S3 {
                 query = format!("continuation-token={}&", encode_query(&token));
             }
             let path = format!("/{bucket}?{query}list-type=2&prefix={}", encode_query(prefix));
-            let answer = self.send("GET", &path, Bytes::new()).await?.ok().context("list")?;
+            let answer = self.read(&path).await?.ok().context("list")?;
             let page = answer.text();
             keys.extend(elements(&page, "Key").map(unescape));
             if elements(&page, "IsTruncated").next() != Some("true") {
@@ -80,7 +107,7 @@ impl S3 {
     /// # Errors
     /// The server's answer when it is not the object.
     pub async fn get(&self, bucket: &str, key: &str) -> anyhow::Result<Answer> {
-        self.send("GET", &object_path(bucket, key)?, Bytes::new()).await?.ok().with_context(|| format!("get {key}"))
+        self.read(&object_path(bucket, key)?).await?.ok().with_context(|| format!("get {key}"))
     }
 
     /// Stores one object.
@@ -136,6 +163,23 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Proxy;
+    use crate::proxy::Faults;
+    use std::sync::atomic::Ordering;
+
+    #[tokio::test]
+    async fn reading_outlives_a_server_that_is_not_whole_yet() {
+        let proxy = Proxy::start("http://127.0.0.1:9", 1).await.unwrap();
+        proxy.set(Faults { always: Some(503), ..Faults::default() });
+        let client = S3::new(proxy.endpoint(), &Keys::any());
+        let whole_again = async {
+            let seen = || async { Ok((proxy.done().requests.load(Ordering::Relaxed) > 1).then_some(())) };
+            crate::wait::until("a second attempt", Duration::from_secs(10), seen).await.unwrap();
+            proxy.set(Faults { always: Some(404), ..Faults::default() });
+        };
+        let (read, ()) = tokio::join!(client.get("b", "k"), whole_again);
+        assert!(format!("{:#}", read.unwrap_err()).contains("404"), "the last answer counts");
+    }
 
     #[test]
     fn a_listing_is_read() {

@@ -182,7 +182,7 @@ pub(crate) async fn run(shared: &Shared, operation: Operation, body: &[u8]) -> R
 fn parse_create(shared: &Shared, body: &[u8]) -> Result<NewStream, ApiError> {
     let known = Known {
         key: &|arn| shared.admin.has_key(arn),
-        table: &|database, table| shared.backend.has_table(database, table),
+        table: &|database, table, version| shared.backend.has_table(database, table, version),
     };
     create_delivery_stream::parse(&tree(body)?, &known)
 }

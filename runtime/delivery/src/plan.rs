@@ -135,11 +135,7 @@ fn find_key(keys: &KeyRing, arn: &str) -> Result<millrace_encode::EncryptionKey,
     })
 }
 
-fn parquet(
-    conversion: &Conversion,
-    catalog: &Catalog,
-    table_version: Option<u32>,
-) -> Result<ParquetSettings, Trouble> {
+fn parquet(conversion: &Conversion, catalog: &Catalog, table_version: Option<u32>) -> Result<ParquetSettings, Trouble> {
     let out = &conversion.parquet;
     let schema = match &conversion.schema {
         SchemaChoice::InferRelaxed => SchemaSource::Infer(Inference::Relaxed),
@@ -175,7 +171,9 @@ fn find_table(catalog: &Catalog, database: &str, table: &str, version: Option<u3
     let snapshot = catalog.snapshot();
     let found = snapshot.table(database, table, version).ok_or_else(|| {
         let of = version.map_or_else(String::new, |version| format!("version {version} of "));
-        trouble(format!("{of}the table {database}.{table} is not registered: `millrace schema put {database}.{table} FILE`"))
+        trouble(format!(
+            "{of}the table {database}.{table} is not registered: `millrace schema put {database}.{table} FILE`"
+        ))
     })?;
     let parsed = Table::parse(database, table, found.definition.as_bytes()).map_err(trouble)?;
     Ok(Table { version: found.version, ..parsed })

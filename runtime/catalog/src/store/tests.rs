@@ -92,13 +92,10 @@ fn tables_keep_their_versions() {
     assert_eq!(catalog.put_table("d", "t", "{  }".into()).expect("after a restart").version, 3);
     let snapshot = catalog.snapshot();
     let definition = |version| snapshot.table("d", "t", version).map(|table| table.definition.as_str());
-    assert_eq!([None, Some(1), Some(2), Some(3), Some(4)].map(definition), [
-        Some("{  }"),
-        Some("{}"),
-        Some("{ }"),
-        Some("{  }"),
-        None
-    ]);
+    assert_eq!(
+        [None, Some(1), Some(2), Some(3), Some(4)].map(definition),
+        [Some("{  }"), Some("{}"), Some("{ }"), Some("{  }"), None]
+    );
     assert_eq!(snapshot.tables().count(), 4);
     assert!(snapshot.table("d", "x", None).is_none() && snapshot.table("x", "t", None).is_none());
 }
@@ -120,8 +117,7 @@ fn entries_of_the_first_release_are_read() {
     let catalog = open(dir.path());
     assert_eq!(catalog.put_table("d", "t", "{}".into()).expect("put").version, 5);
     assert_eq!(catalog.snapshot().table("d", "t", Some(4)).expect("kept").definition, "[]");
-    let choice: crate::SchemaChoice =
-        serde_json::from_str(r#"{"Table":{"database":"d","table":"t"}}"#).expect("reads");
+    let choice: crate::SchemaChoice = serde_json::from_str(r#"{"Table":{"database":"d","table":"t"}}"#).expect("reads");
     assert_eq!(choice, crate::SchemaChoice::Table { database: "d".into(), table: "t".into(), version: None });
     let old = r#"{"compression":"GZIP","block_bytes":268435456,"page_bytes":7,"dictionary":true,"writer_v2":false}"#;
     let parquet: crate::ParquetOutput = serde_json::from_str(old).expect("reads");

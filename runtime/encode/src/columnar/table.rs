@@ -71,9 +71,7 @@ impl Table {
             _ => serde_json::from_slice::<Wrapped>(definition).map(|wrapped| wrapped.columns),
         };
         let forms: Vec<ColumnForm> = forms.map_err(|error| {
-            format!(
-                "a table is a JSON object {{\"columns\":[{{\"name\":…,\"type\":…}},…]}} or the list alone: {error}"
-            )
+            format!("a table is a JSON object {{\"columns\":[{{\"name\":…,\"type\":…}},…]}} or the list alone: {error}")
         })?;
         let mut columns: Vec<Column> = Vec::with_capacity(forms.len());
         let mut budget = COLUMNS_MAX;

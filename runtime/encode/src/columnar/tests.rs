@@ -387,8 +387,12 @@ fn row_groups_end_at_the_block_size_that_is_given_and_nowhere_else() {
     for (given, limit) in [(Some(48 * MIB), 48 * MIB), (None, BLOCK_BYTES_DEFAULT), (Some(256 * MIB), 256 * MIB)] {
         let written = write(plain(&[("id", "int"), ("text", "string")], given, None), &[&records]);
         let reader = opened(written.file);
-        let sizes: Vec<usize> =
-            reader.metadata().row_groups().iter().map(|group| usize::try_from(group.total_byte_size()).unwrap()).collect();
+        let sizes: Vec<usize> = reader
+            .metadata()
+            .row_groups()
+            .iter()
+            .map(|group| usize::try_from(group.total_byte_size()).unwrap())
+            .collect();
         assert_eq!(sizes.len(), (70 * MIB).div_ceil(limit), "{given:?}: {sizes:?}");
         for size in &sizes[..sizes.len() - 1] {
             assert!(size.abs_diff(limit) < 2 * MIB, "{given:?}: {sizes:?}");
@@ -405,7 +409,8 @@ fn row_groups_end_at_the_block_size_that_is_given_and_nowhere_else() {
 #[test]
 fn pages_end_at_the_page_size_that_is_given_and_nowhere_else() {
     use parquet::column::page::Page;
-    let rows: Vec<String> = (0..150).map(|nth| (0..2_000).map(|n| format!(r#"{{"id":{}}}"#, nth * 2_000 + n)).collect()).collect();
+    let rows: Vec<String> =
+        (0..150).map(|nth| (0..2_000).map(|n| format!(r#"{{"id":{}}}"#, nth * 2_000 + n)).collect()).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
     let pages = |page_bytes: Option<usize>| -> Vec<(usize, u32)> {
         let reader = opened(write(plain(&[("id", "bigint")], None, page_bytes), &[&rows]).file);

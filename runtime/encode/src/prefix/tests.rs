@@ -153,7 +153,10 @@ fn keys_that_some_store_refuses_are_refused_with_the_member_and_the_reason() {
         (&format!("!{{firehose:random-string}}{}", "x".repeat(177)), TYPED, format!("Prefix {}", segment(256))),
     ] {
         let found = Prefixes::new(&settings(prefix, error_prefix)).err();
-        assert!(found.as_ref().is_some_and(|found| found.starts_with(&wanted)), "{prefix:?}: {found:?} is not {wanted}");
+        assert!(
+            found.as_ref().is_some_and(|found| found.starts_with(&wanted)),
+            "{prefix:?}: {found:?} is not {wanted}"
+        );
     }
     // 497 letters and 866 bytes, which a long name makes more than 1,024.
     assert!(Prefixes::new(&settings(&many, TYPED)).is_ok());

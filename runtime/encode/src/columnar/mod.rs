@@ -42,9 +42,9 @@ pub(crate) use writer::ParquetObject;
 /// open window would hold in memory.
 pub const BLOCK_BYTES_DEFAULT: usize = 32 << 20;
 /// Encoded bytes of a page where no `PageSizeBytes` is given.
-pub const PAGE_BYTES_DEFAULT: usize = 1 << 20;
+const PAGE_BYTES_DEFAULT: usize = 1 << 20;
 /// Rows of a page at which it ends too where no `PageSizeBytes` is given, as the writers of Java do.
-pub const PAGE_ROWS_DEFAULT: usize = 20_000;
+const PAGE_ROWS_DEFAULT: usize = 20_000;
 
 /// How Parquet objects are made: `ParquetSerDe`, `SchemaConfiguration`, `Deserializer`.
 #[derive(Debug, Clone)]

@@ -20,8 +20,8 @@ mod pattern;
 mod print;
 mod zone;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use millrace_types::Entropy;
 
 use expression::{Member, Part};

@@ -162,7 +162,7 @@ fn keys_that_some_store_refuses_are_refused_with_the_member_and_the_reason() {
     assert!(Prefixes::new(&settings(&many, TYPED)).is_ok());
     let file_extension = format!(".{}", "x".repeat(127));
     let found = Prefixes::new(&PrefixSettings { file_extension: &file_extension, ..settings(&many, TYPED) });
-    assert!(found.as_ref().is_err_and(|text| text.starts_with("Prefix makes a key of 1053 bytes")), "{found:?}");
+    assert!(found.as_ref().is_err_and(|text| text.starts_with("Prefix makes a key of 1054 bytes")), "{found:?}");
     // At the limits.
     for prefix in ["..", "a/..", "...", ".a/", "/a//b/", &format!("{}/", "x".repeat(255)), &"x".repeat(255 - 15 - 68)] {
         assert!(Prefixes::new(&settings(prefix, "")).is_ok(), "{prefix}");
@@ -189,7 +189,7 @@ fn a_date_that_prints_longer_than_it_is_written_is_counted_at_its_longest() {
     let length = "Length of evaluated prefix cannot be greater than 512";
     // 1 January 1970 was a Thursday: the same prefix fits then.
     assert_eq!(Prefixes::new(&settings(&over, TYPED)).unwrap_err(), length);
-    let nanos = format!("!{{timestamp:{}}}/", "n-N-A/".repeat(15));
+    let nanos = format!("!{{timestamp:{}}}/", "n-N-A/".repeat(16));
     assert_eq!(Prefixes::new(&settings(&nanos, TYPED)).unwrap_err(), length);
     // A long error folder is counted where a short one would fit.
     let error_prefix = format!("{}!{{firehose:error-output-type}}/", "e/".repeat(245));

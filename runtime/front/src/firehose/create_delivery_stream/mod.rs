@@ -1,6 +1,8 @@
 //! `CreateDeliveryStream`: checks in the service's order, then the destination in its checked form.
 
 mod conversion;
+#[cfg(test)]
+mod limits_tests;
 mod members;
 mod processing;
 #[cfg(test)]

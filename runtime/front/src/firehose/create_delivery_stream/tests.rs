@@ -11,14 +11,14 @@ use crate::firehose::describe_delivery_stream;
 const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
 
 /// An extended S3 request with these members besides.
-fn extended(more: &Value) -> Value {
+pub(super) fn extended(more: &Value) -> Value {
     let mut destination = json!({ "RoleARN": "arn:aws:iam::123456789012:role/r", "BucketARN": "arn:aws:s3:::b" });
     let object = destination.as_object_mut().expect("an object");
     object.extend(more.as_object().expect("an object").clone());
     json!({ "DeliveryStreamName": "s", "ExtendedS3DestinationConfiguration": destination })
 }
 
-fn conversion(more: &Value) -> Value {
+pub(super) fn conversion(more: &Value) -> Value {
     let mut conversion = json!({
         "InputFormatConfiguration": { "Deserializer": { "OpenXJsonSerDe": {} } },
         "OutputFormatConfiguration": { "Serializer": { "ParquetSerDe": {} } },
@@ -28,7 +28,7 @@ fn conversion(more: &Value) -> Value {
     extended(&json!({ "DataFormatConversionConfiguration": conversion }))
 }
 
-fn lambda(parameters: &[(&str, &str)]) -> Value {
+pub(super) fn lambda(parameters: &[(&str, &str)]) -> Value {
     let parameters: Vec<Value> =
         parameters.iter().map(|(name, value)| json!({ "ParameterName": name, "ParameterValue": value })).collect();
     extended(&json!({ "ProcessingConfiguration": {
@@ -36,7 +36,7 @@ fn lambda(parameters: &[(&str, &str)]) -> Value {
     } }))
 }
 
-fn parsed(request: &Value) -> Result<NewStream, ApiError> {
+pub(super) fn parsed(request: &Value) -> Result<NewStream, ApiError> {
     let registered = |database: &str, table: &str, version: Option<u32>| {
         (database, table) == ("db", "t") && version.is_none_or(|version| version <= 2)
     };
@@ -44,11 +44,11 @@ fn parsed(request: &Value) -> Result<NewStream, ApiError> {
     parse(request, &known)
 }
 
-fn good(request: &Value) -> ObjectDestination {
+pub(super) fn good(request: &Value) -> ObjectDestination {
     parsed(request).unwrap_or_else(|error| panic!("{error}: {request}")).destination
 }
 
-fn refused(request: &Value, code: Code, wanted: &str) {
+pub(super) fn refused(request: &Value, code: Code, wanted: &str) {
     let error = parsed(request).expect_err(wanted);
     assert_eq!(error.code, code, "{error}");
     assert!(error.message.contains(wanted), "{error}\nis not\n{wanted}");
@@ -349,110 +349,6 @@ fn a_table_is_named_in_its_newest_version_or_in_one() {
         Code::InvalidArgument,
         "DatabaseName must not be null",
     );
-}
-
-#[test]
-fn sizes_of_parquet_are_what_was_given_or_said_to_be_ours() {
-    let with =
-        |more: Value| conversion(&json!({ "OutputFormatConfiguration": { "Serializer": { "ParquetSerDe": more } } }));
-    let found = good(&with(json!({ "BlockSizeBytes": 268_435_456, "PageSizeBytes": 65_536 })));
-    let found = found.conversion.expect("a conversion");
-    assert_eq!((found.parquet.block_bytes, found.parquet.page_bytes), (Some(268_435_456), Some(65_536)));
-    let shown = &found.shown["OutputFormatConfiguration"]["Serializer"]["ParquetSerDe"];
-    assert_eq!(shown, &json!({ "BlockSizeBytes": 268_435_456, "PageSizeBytes": 65_536 }));
-    let found = good(&with(json!({}))).conversion.expect("a conversion");
-    assert_eq!((found.parquet.block_bytes, found.parquet.page_bytes), (None, None));
-    let shown = &found.shown["OutputFormatConfiguration"]["Serializer"]["ParquetSerDe"];
-    assert_eq!(shown, &json!({ "BlockSizeBytes": 33_554_432 }), "smaller than AWS's, and shown");
-    for (more, wanted) in [
-        (
-            json!({ "BlockSizeBytes": 67_108_863 }),
-            "blockSizeBytes' failed to satisfy constraint: Member must have value greater than or equal to 67108864",
-        ),
-        (
-            json!({ "PageSizeBytes": 65_535 }),
-            "pageSizeBytes' failed to satisfy constraint: Member must have value greater than or equal to 65536",
-        ),
-    ] {
-        refused(&with(more), Code::Validation, wanted);
-    }
-}
-
-#[test]
-fn formats_and_mappings_that_would_stop_or_lose_are_refused() {
-    let input =
-        |deserializer: Value| conversion(&json!({ "InputFormatConfiguration": { "Deserializer": deserializer } }));
-    good(&input(json!({ "HiveJsonSerDe": { "TimestampFormats": ["millis", "yyyy-MM-dd'T'HH:mm:ss.SSSZ"] } })));
-    for wrong in ["yyyy-QQ", "'open", "xx"] {
-        refused(
-            &input(json!({ "HiveJsonSerDe": { "TimestampFormats": ["millis", wrong] } })),
-            Code::InvalidArgument,
-            &format!("HiveJsonSerDe.TimestampFormats holds {wrong}, which is neither millis nor a pattern"),
-        );
-    }
-    let mapped = |case_insensitive: bool, mappings: Value| {
-        input(json!({ "OpenXJsonSerDe": { "CaseInsensitive": case_insensitive, "ColumnToJsonKeyMappings": mappings } }))
-    };
-    good(&mapped(true, json!({ "a": "x", "b": "y" })));
-    good(&mapped(false, json!({ "a": "x", "A": "X" })));
-    for (fold, mappings, named) in [
-        (true, json!({ "a": "x", "b": "x" }), "the key x"),
-        (true, json!({ "a": "x", "b": "X" }), "the key X"),
-        (false, json!({ "a": "x", "b": "x" }), "the key x"),
-        (true, json!({ "A": "x", "a": "y" }), "the column a"),
-    ] {
-        let wanted = format!("OpenXJsonSerDe.ColumnToJsonKeyMappings names {named} more than once");
-        refused(&mapped(fold, mappings), Code::InvalidArgument, &wanted);
-    }
-}
-
-#[test]
-fn keys_that_no_store_takes_are_refused_when_the_stream_is_made() {
-    let typed = "e/!{firehose:error-output-type}/";
-    let long = format!("{}/", "x".repeat(256));
-    let extension = format!(".{}", "x".repeat(127));
-    let table = [
-        (json!({ "Prefix": "a\u{0}b/" }), "Prefix holds the control character U+0000"),
-        (
-            json!({ "Prefix": "a/", "ErrorOutputPrefix": "e\u{1b}/" }),
-            "ErrorOutputPrefix holds the control character U+001B",
-        ),
-        (json!({ "Prefix": "a/../b/" }), "Prefix makes a key with a segment '.' or '..'"),
-        (json!({ "Prefix": long }), "Prefix makes a key with 256 bytes between two slashes"),
-        (json!({ "ErrorOutputPrefix": long }), "ErrorOutputPrefix makes a key with 256 bytes between two slashes"),
-        (
-            json!({ "Prefix": format!("!{{timestamp:yyyy}}/{}", "x".repeat(68)), "ErrorOutputPrefix": typed, "FileExtension": extension }),
-            "Prefix makes a key with 256 bytes between two slashes (dates at their longest, the object's name and FileExtension counted)",
-        ),
-        (
-            json!({ "Prefix": format!("{}{}", "x/", "äää/".repeat(123)), "FileExtension": extension }),
-            "Prefix makes a key of 1065 bytes",
-        ),
-        (
-            json!({ "Prefix": format!("!{{timestamp:{}}}/", "EEEE/".repeat(52)), "ErrorOutputPrefix": typed }),
-            "Length of evaluated prefix cannot be greater than 512",
-        ),
-    ];
-    for (members, wanted) in table {
-        refused(&extended(&members), Code::InvalidArgument, wanted);
-    }
-    // The service's own pattern comes first: no line ends.
-    let line = extended(&json!({ "Prefix": "a\nb" }));
-    refused(
-        &line,
-        Code::Validation,
-        "extendedS3DestinationConfiguration.prefix' failed to satisfy constraint: Member must satisfy regular expression pattern: .*",
-    );
-    // An instruction file beside an encrypted object has a longer name.
-    let name = |extra: usize| "x".repeat(255 - 4 - 56 - 8 - 12 + extra);
-    let sealed = |extra: usize| {
-        extended(&json!({
-            "Prefix": format!("!{{timestamp:yyyy}}/{}", name(extra)), "ErrorOutputPrefix": typed,
-            "EncryptionConfiguration": { "KMSEncryptionConfig": { "AWSKMSKeyARN": "arn:aws:kms:us-east-1:123456789012:key/orders" } },
-        }))
-    };
-    good(&sealed(0));
-    refused(&sealed(1), Code::InvalidArgument, "256 bytes between two slashes");
 }
 
 #[test]

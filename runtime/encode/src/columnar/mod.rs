@@ -27,6 +27,8 @@ mod keys;
 mod row;
 mod rules;
 mod scalar;
+#[cfg(test)]
+mod size_tests;
 mod table;
 mod text;
 mod timestamp;

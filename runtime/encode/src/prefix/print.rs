@@ -122,6 +122,7 @@ fn chars_max(letter: char, count: usize) -> usize {
         ('Q' | 'q', 4) => "1st quarter".len(),
         ('E' | 'e' | 'c', 4) => "Wednesday".len(),
         ('M' | 'L' | 'Q' | 'q' | 'E' | 'e' | 'c', 5) => 1,
+        ('M' | 'L' | 'Q' | 'q' | 'e' | 'c', 1 | 2) => 2,
         ('M' | 'L' | 'Q' | 'q' | 'E' | 'e' | 'c', _) => 3,
         ('D', _) => count.max(3),
         ('n', _) => count.max(9),

@@ -191,6 +191,10 @@ fn a_date_that_prints_longer_than_it_is_written_is_counted_at_its_longest() {
     assert_eq!(Prefixes::new(&settings(&over, TYPED)).unwrap_err(), length);
     let nanos = format!("!{{timestamp:{}}}/", "n-N-A/".repeat(16));
     assert_eq!(Prefixes::new(&settings(&nanos, TYPED)).unwrap_err(), length);
+    // What AWS takes to the last letter: a prefix of 498 and `yyyy/MM/dd/HH/`.
+    let edge = "x/".repeat(249);
+    assert!(Prefixes::new(&settings(&edge, "e/")).is_ok());
+    assert_eq!(Prefixes::new(&settings(&format!("{edge}x"), "e/")).unwrap_err(), length);
     // A long error folder is counted where a short one would fit.
     let error_prefix = format!("{}!{{firehose:error-output-type}}/", "e/".repeat(245));
     assert_eq!(Prefixes::new(&settings("", &error_prefix)).unwrap_err(), length);

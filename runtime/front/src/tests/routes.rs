@@ -7,7 +7,7 @@ use millrace_auth::{Policy, SigningParams, body_sha256_hex, sign};
 use serde_json::json;
 
 use super::fake::{Answer, KEY, NOW_MS, TOKEN, World, aws, create, keys, world};
-use crate::settings::{INGEST_BODY_BYTES_MAX, PUT_BODY_BYTES_MAX};
+use crate::settings::{INGEST_BODY_BYTES_MAX, MODULE_BYTES_MAX, PUT_BODY_BYTES_MAX, SCHEMA_BYTES_MAX};
 
 fn signed(mut request: Request<Full<Bytes>>, body: &[u8], now_ms: i64) -> Request<Full<Bytes>> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -229,6 +229,11 @@ async fn functions_and_schemas() {
     ] {
         let answer = world.send(plain(method, path).body(Full::from("wasm")).expect("a request")).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (400, &json!(slug)), "{path}");
+    }
+    for (path, bytes_max) in [("/v1/functions/f", MODULE_BYTES_MAX), ("/v1/schemas/db/t", SCHEMA_BYTES_MAX)] {
+        let body = Full::new(Bytes::from(vec![0; bytes_max + 1]));
+        let answer = world.send(plain("PUT", path).body(body).expect("a request")).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (413, &json!("request.too-large")));
     }
     assert_eq!(world.desk.deployed.lock().len(), 1, "nothing of a refused deployment is kept");
     let put = plain("PUT", "/v1/schemas/db/t").body(Full::from("{}")).expect("a request");

@@ -45,7 +45,7 @@ impl Pattern {
             }
         }
         // Java closes optional sections at the end by itself.
-        (!text.is_empty()).then(|| Self { pieces })
+        (!text.is_empty()).then_some(Self { pieces })
     }
 
     pub(super) fn pieces(&self) -> &[Piece] {

@@ -124,6 +124,29 @@ def test_bad_rows_are_set_aside(server, name):
         assert isinstance(line["arrivalTimestamp"], int) and line["subSequenceNumber"] is None
 
 
+def test_table_names_are_those_of_glue(server):
+    for database, table in (("clients", ".."), ("clients", "T"), ("clients", "a.b"), ("Clients", "t"), ("clients", "x" * 256)):
+        answer = server.own("PUT", f"/v1/schemas/{database}/{table}", json.dumps(TABLE).encode())
+        assert answer.status == 400 and answer.json()["error"]["code"] == "schema.name", answer.body
+
+
+def test_a_running_stream_follows_its_table(server, name):
+    """The next window has the columns of the newest version; a stream that names a version keeps it."""
+    path = f"/v1/schemas/clients/{name}"
+    one, two = ({"columns": [{"name": each, "type": "bigint"} for each in names]} for names in (["id"], ["id", "more"]))
+    assert server.own("PUT", path, json.dumps(one).encode()).json()["version"] == 1
+    schema = {"RoleARN": ROLE, "DatabaseName": "clients", "TableName": name}
+    pinned = f"{name}-pinned"
+    put(server, name, [{"id": 1, "more": 1}], **conversion(schema=schema))
+    put(server, pinned, [{"id": 1, "more": 1}], **conversion(schema={**schema, "VersionId": "1"}))
+    assert server.own("PUT", path, json.dumps(two).encode()).json()["version"] == 2
+    for stream in (name, pinned):
+        server.firehose().put_record(DeliveryStreamName=stream, Record={"Data": b'{"id":2,"more":2}'})
+        server.drained(stream, 2)
+    assert [row.get("more") for row in sorted(arrow_rows(server, name), key=lambda row: row["id"])] == [None, 2]
+    assert all("more" not in row for row in arrow_rows(server, pinned))
+
+
 def test_table_sets_misfits_aside(server, name):
     server.own("PUT", f"/v1/schemas/clients/{name}", json.dumps(TABLE).encode(), Content_Type="application/json")
     misfit = b'{"id":"no number","name":"x"}'

@@ -99,6 +99,23 @@ def test_body(server, case):
     assert answer.error[1]
 
 
+DOUBLED = {
+    "PutRecord": b'{"DeliveryStreamName":"%s","DeliveryStreamName":"%s","Record":{"Data":"eA=="}}',
+    "PutRecordBatch": b'{"DeliveryStreamName":"%s","Records":[{"Data":"eA=="}],"DeliveryStreamName":"%s"}',
+    "DescribeDeliveryStream": b'{"DeliveryStreamName":"%s","DeliveryStreamName":"%s"}',
+    "DeleteDeliveryStream": b'{"DeliveryStreamName":"%s","DeliveryStreamName":"%s"}',
+}
+
+
+@pytest.mark.parametrize("operation", DOUBLED)
+def test_member_given_twice(server, create, operation):
+    """Of two, one would be ignored: which one differs between readers of JSON."""
+    stream = create()
+    answer = server.signed(DOUBLED[operation] % (stream.encode(), stream.encode()), operation)
+    refused(answer, "SerializationException", "The member DeliveryStreamName is given twice in one object")
+    assert server.status(stream)["accepted"] == 0
+
+
 def test_unknown_operation_and_target(server):
     for target in ("Firehose_20150804.Explode", "Other.PutRecord", "PutRecord", ""):
         answer = server.signed(b"{}", headers={"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"})
@@ -196,6 +213,24 @@ SEMANTICS = {
     "bad letter": ({"Prefix": "!{timestamp:b}/", **ERROR_PREFIX},
                    "Invalid conversion character used in the value of the expression in Prefix"),
     "evaluated too long": ({"Prefix": "x" * 600}, "Length of evaluated prefix cannot be greater than 512"),
+    "control character": ({"Prefix": "a\0b/"},
+                          "Prefix holds the control character U+0000, which no key may hold"),
+    "control character of the error prefix": (
+        {"Prefix": "a/", "ErrorOutputPrefix": "e\t/"},
+        "ErrorOutputPrefix holds the control character U+0009, which no key may hold"),
+    "dots": ({"Prefix": "a/../b/"},
+             "Prefix makes a key with a segment '.' or '..', which URLs and folders resolve away"),
+    "segment over 255 bytes": (
+        {"Prefix": "x" * 256 + "/"}, "Prefix makes a key with 256 bytes between two slashes (dates at their longest, the "
+        "object's name and FileExtension counted); at most 255 are taken"),
+    "a date that prints longer than it is written": (
+        {"Prefix": "!{timestamp:" + "EEEE/" * 52 + "}/", **ERROR_PREFIX},
+        "Length of evaluated prefix cannot be greater than 512"),
+    "timestamp format": (
+        {"DataFormatConversionConfiguration": {**CONVERSION, "InputFormatConfiguration": {
+            "Deserializer": {"HiveJsonSerDe": {"TimestampFormats": ["yyyy-QQ"]}}}}, "BufferingHints": HINTS},
+        "HiveJsonSerDe.TimestampFormats holds yyyy-QQ, which is neither millis nor a pattern of y M d H h m s S a Z E and "
+        "quoted text"),
     "time zone": ({"CustomTimeZone": "EST"}, "Provided custom time zone is not supported. Custom time zones are "
                   "limited to UTC and non-3-letter IANA time zones."),
     "new time zone name": ({"CustomTimeZone": "Asia/Kolkata"}, "Provided custom time zone is not supported. Custom "

@@ -3,6 +3,7 @@
 
 mod exactly_once;
 mod functions;
+mod input;
 mod limits;
 mod parked;
 mod sdk;

@@ -16,5 +16,5 @@ pub use store::{Catalog, Place, Snapshot};
 pub const STREAMS_MAX: usize = 5_000;
 /// Versions of all functions together.
 pub const FUNCTION_VERSIONS_MAX: usize = 10_000;
-/// Registered tables.
-pub const TABLES_MAX: usize = 10_000;
+/// Versions of all registered tables together.
+pub const TABLE_VERSIONS_MAX: usize = 10_000;

@@ -180,10 +180,10 @@ pub enum InputFormat {
 pub struct ParquetOutput {
     /// `Compression` by its wire name, our `ZSTD` among them.
     pub compression: String,
-    /// `BlockSizeBytes`.
-    pub block_bytes: u64,
-    /// `PageSizeBytes`.
-    pub page_bytes: u64,
+    /// `BlockSizeBytes`, when given: what ends a row group.
+    pub block_bytes: Option<u64>,
+    /// `PageSizeBytes`, when given: what ends a page.
+    pub page_bytes: Option<u64>,
     /// `EnableDictionaryCompression`; true when absent.
     pub dictionary: bool,
     /// `WriterVersion` is `V2`.
@@ -203,6 +203,9 @@ pub enum SchemaChoice {
         database: String,
         /// `TableName`.
         table: String,
+        /// `VersionId`, when it is a number; `None` means the newest (`LATEST`).
+        #[serde(default)]
+        version: Option<u32>,
     },
 }
 
@@ -240,12 +243,12 @@ pub struct FunctionVersion {
     pub warm: bool,
 }
 
-/// A registered table.
+/// One version of a registered table; versions never change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
-    /// Its database.
+    /// Its database, 1–255 of `[a-z0-9_-]`.
     pub database: String,
-    /// Its name.
+    /// Its name, the same.
     pub name: String,
     /// 1, one more for each `schema put`.
     pub version: u32,

@@ -1,5 +1,6 @@
 //! The line of an error object for one failed record, by the folder that it goes to.
 
+use millrace_catalog::SchemaChoice;
 use millrace_encode::Format;
 use millrace_encode::{CatalogTable, ConversionFailure, ProcessingFailure, SchemaSource};
 
@@ -47,13 +48,15 @@ fn qualified(arn: &str) -> String {
 fn table(plan: &Plan) -> Option<CatalogTable<'_>> {
     let Format::Parquet(settings) = &plan.data.format else { return None };
     let SchemaSource::Table(table) = &settings.schema else { return None };
+    let choice = plan.stream.destination.conversion.as_ref().map(|conversion| &conversion.schema);
+    let pinned = matches!(choice, Some(SchemaChoice::Table { version: Some(_), .. }));
     let mut arn = plan.stream.arn.split(':').skip(3);
     Some(CatalogTable {
         region: arn.next().unwrap_or_default(),
         catalog_id: arn.next().unwrap_or_default(),
         database_name: &table.database,
         table_name: &table.name,
-        version_id: "LATEST",
+        version_id: if pinned { table.version.to_string().into() } else { "LATEST".into() },
         role_arn: &plan.stream.destination.role_arn,
     })
 }

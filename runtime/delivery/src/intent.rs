@@ -21,10 +21,13 @@ pub(crate) struct Body {
     pub(crate) records: u64,
     /// Folder name of the error output; `None` for data.
     pub(crate) error_type: Option<String>,
-    /// Evaluated prefix of the partition; `None` without dynamic partitioning.
+    /// What names the partition; `None` without dynamic partitioning.
     pub(crate) partition: Option<String>,
     /// Function and version that made the outputs.
     pub(crate) function: Option<(String, u32)>,
+    /// Version of the registered table that gave the columns.
+    #[serde(default)]
+    pub(crate) table_version: Option<u32>,
 }
 
 impl Body {
@@ -58,7 +61,7 @@ mod tests {
     fn the_stored_form_of_the_first_release_is_read() {
         let body = Body::from_bytes(STORED.as_bytes()).expect("reads");
         assert_eq!(body.static_encoding(), Some("gzip"));
-        assert_eq!((body.crc64, body.place.offset), (u64::MAX, 3));
+        assert_eq!((body.crc64, body.place.offset, body.table_version), (u64::MAX, 3, None));
         assert_eq!(Body::from_bytes(&body.to_bytes()).expect("round trip"), body);
         assert!(Body::from_bytes(b"{}").is_err());
     }

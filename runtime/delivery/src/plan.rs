@@ -6,7 +6,7 @@ use std::time::Duration;
 use millrace_catalog::{Catalog, Conversion, FunctionCall, InputFormat, SchemaChoice, Stream};
 use millrace_encode::{
     Compression, Deserializer, EncoderSettings, Format, Inference, KeyParts, KeyRing, Levels, ParquetCompression,
-    ParquetSettings, Prefixes, SchemaSource, Table, key_id_of_arn,
+    ParquetSettings, PrefixSettings, Prefixes, SchemaSource, Table, key_id_of_arn,
 };
 use millrace_types::{Entropy, MIB};
 
@@ -36,7 +36,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Makes the plan of `stream`.
+    /// Makes the plan of `stream`, with `table_version` of its table where that is given, else with the
+    /// version that the stream names.
     ///
     /// # Errors
     /// A [`Trouble`] that parks the stream: a table or key that is not there (any more).
@@ -45,11 +46,21 @@ impl Plan {
         catalog: &Catalog,
         keys: &KeyRing,
         settings: &DeliverySettings,
+        table_version: Option<u32>,
     ) -> Result<Self, Trouble> {
         let to = &stream.destination;
         let partitioned = to.dynamic_partitioning.is_some_and(|d| d.enabled);
-        let prefixes = Prefixes::new(&to.prefix, &to.error_output_prefix, &to.custom_time_zone, partitioned)
-            .map_err(|text| Trouble::new("InvalidPrefix", text))?;
+        let prefixes = Prefixes::new(&PrefixSettings {
+            stream: &stream.name,
+            version: stream.version,
+            prefix: &to.prefix,
+            error_prefix: &to.error_output_prefix,
+            time_zone: &to.custom_time_zone,
+            file_extension: &to.file_extension,
+            encrypted: to.kms_key_arn.is_some(),
+            dynamic_partitioning: partitioned,
+        })
+        .map_err(|text| Trouble::new("InvalidPrefix", text))?;
         let levels =
             Levels { gzip: settings.gzip_level, zstd: settings.zstd_level, parquet_zstd: settings.parquet_zstd_level };
         let compression = Compression::from_wire(&to.compression)
@@ -60,7 +71,7 @@ impl Plan {
         };
         let lines = |delimiter| Format::JsonLines { delimiter };
         let data_format = match to.conversion.as_ref().filter(|c| c.enabled) {
-            Some(conversion) => Format::Parquet(parquet(conversion, catalog)?),
+            Some(conversion) => Format::Parquet(parquet(conversion, catalog, table_version)?),
             None => lines(to.delimiter.as_ref().map(|d| d.clone().into_bytes())),
         };
         let encoder = |format| EncoderSettings { format, compression, levels, encryption: encryption.clone() };
@@ -78,30 +89,35 @@ impl Plan {
             stream,
         })
     }
+
+    /// True when the stream takes the newest version of its table and that is another one now.
+    pub(crate) fn is_outdated(&self, catalog: &Catalog) -> bool {
+        let conversion = self.stream.destination.conversion.as_ref().filter(|c| c.enabled);
+        let Some(SchemaChoice::Table { database, table, version: None }) = conversion.map(|c| &c.schema) else {
+            return false;
+        };
+        catalog.snapshot().table(database, table, None).map(|newest| newest.version) != self.data.format.table_version()
+    }
 }
 
 impl Plan {
     /// The key of a finished object.
-    pub(crate) fn key(&self, finished: &Finished, entropy: &dyn Entropy) -> Result<String, Trouble> {
+    pub(crate) fn key(&self, finished: &Finished, entropy: &dyn Entropy) -> String {
         let uuid = entropy.uuid();
-        let own = &self.stream.destination.file_extension;
         let keys: Vec<(&str, &str)> = match &finished.kind {
             Kind::Data(Some(partition)) => partition.keys.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect(),
             _ => Vec::new(),
         };
         let parts = KeyParts {
-            stream: &self.stream.name,
-            version: self.stream.version,
             instant_ms: finished.oldest_arrival_ms,
             uuid: &uuid,
-            extension: if own.is_empty() { finished.extension } else { own },
+            extension: finished.extension,
             partition_keys: &keys,
         };
         match &finished.kind {
             Kind::Data(_) => self.prefixes.data_key(&parts, entropy),
             Kind::Error(folder) => self.prefixes.error_key(&parts, folder, entropy),
         }
-        .map_err(|text| Trouble::new("InvalidPrefix", text))
     }
 }
 
@@ -119,24 +135,13 @@ fn find_key(keys: &KeyRing, arn: &str) -> Result<millrace_encode::EncryptionKey,
     })
 }
 
-fn parquet(conversion: &Conversion, catalog: &Catalog) -> Result<ParquetSettings, Trouble> {
+fn parquet(conversion: &Conversion, catalog: &Catalog, table_version: Option<u32>) -> Result<ParquetSettings, Trouble> {
     let out = &conversion.parquet;
     let schema = match &conversion.schema {
         SchemaChoice::InferRelaxed => SchemaSource::Infer(Inference::Relaxed),
         SchemaChoice::InferStrict => SchemaSource::Infer(Inference::Strict),
-        SchemaChoice::Table { database, table } => {
-            let snapshot = catalog.snapshot();
-            let found = snapshot.table(database, table).ok_or_else(|| {
-                Trouble::new(
-                    "DataFormatConversion.InvalidSchema",
-                    format!(
-                        "the table {database}.{table} is not registered: `millrace schema put {database}.{table} FILE`"
-                    ),
-                )
-            })?;
-            let parsed = Table::parse(database, table, found.definition.as_bytes())
-                .map_err(|text| Trouble::new("DataFormatConversion.InvalidSchema", text))?;
-            SchemaSource::Table(Arc::new(parsed))
+        SchemaChoice::Table { database, table, version } => {
+            SchemaSource::Table(Arc::new(find_table(catalog, database, table, table_version.or(*version))?))
         }
     };
     let deserializer = match &conversion.input {
@@ -152,11 +157,24 @@ fn parquet(conversion: &Conversion, catalog: &Catalog) -> Result<ParquetSettings
     })?;
     Ok(ParquetSettings {
         compression,
-        block_bytes: usize::try_from(out.block_bytes).unwrap_or(usize::MAX),
-        page_bytes: usize::try_from(out.page_bytes).unwrap_or(usize::MAX),
+        block_bytes: out.block_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        page_bytes: out.page_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         dictionary: out.dictionary,
         writer_v2: out.writer_v2,
         schema,
         deserializer,
     })
+}
+
+fn find_table(catalog: &Catalog, database: &str, table: &str, version: Option<u32>) -> Result<Table, Trouble> {
+    let trouble = |text: String| Trouble::new("DataFormatConversion.InvalidSchema", text);
+    let snapshot = catalog.snapshot();
+    let found = snapshot.table(database, table, version).ok_or_else(|| {
+        let of = version.map_or_else(String::new, |version| format!("version {version} of "));
+        trouble(format!(
+            "{of}the table {database}.{table} is not registered: `millrace schema put {database}.{table} FILE`"
+        ))
+    })?;
+    let parsed = Table::parse(database, table, found.definition.as_bytes()).map_err(trouble)?;
+    Ok(Table { version: found.version, ..parsed })
 }

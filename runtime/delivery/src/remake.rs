@@ -21,13 +21,14 @@ use crate::work::nth_outputs;
 /// User metadata of an object: names and values.
 type Metadata = Vec<(String, String)>;
 
-/// Reads the members' records, runs the recorded version of the function, encodes.
+/// Reads the members' records, runs the recorded version of the function, encodes by the recorded
+/// version of the table: by another one a record might not fit.
 pub(crate) async fn remake(
     lane: &Arc<LaneContext>,
     members: &Members,
     body: &Body,
 ) -> Result<(Bytes, Metadata), Trouble> {
-    let plan = crate::lane::plan(lane).await?;
+    let plan = crate::lane::plan(lane, body.table_version).await?;
     let Some((first, last)) = members.span() else {
         return Ok((Bytes::new(), Vec::new()));
     };

@@ -12,12 +12,6 @@ use crate::window::{Kind, Partition};
 pub(crate) const PARTITIONS_MAX: usize = 500;
 /// Key combinations remembered; above it the memory begins anew.
 const REMEMBERED_MAX: usize = 65_536;
-/// Bytes of a partition's prefix: a key has at most 1,024, and the object's name comes behind it.
-const PREFIX_BYTES_MAX: usize = 700;
-/// Bytes between two slashes: what file systems take as a name.
-const SEGMENT_BYTES_MAX: usize = 255;
-/// Bytes behind the last slash: a stream's name, a time and a UUID come behind them.
-const NAME_BYTES_MAX: usize = 100;
 /// Folder of records beyond the limit of partitions.
 const PARTITIONS_EXCEEDED: &str = "activePartitionExceeded";
 
@@ -96,27 +90,10 @@ impl Router {
             }
             keys.push((name.as_str(), value));
         }
-        let prefix = self.plan.prefixes.evaluated_prefix(&keys).map_err(|text| missing(&text))?;
-        check(&prefix).map_err(missing)?;
+        let prefix = self.plan.prefixes.partition(&keys).map_err(|text| missing(&text))?;
         let keys = keys.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         Ok(Kind::Data(Some(Arc::new(Partition { prefix, keys }))))
     }
-}
-
-/// Refuses what some store will never take, before a decision is made that could never be carried out.
-fn check(prefix: &str) -> Result<(), &'static str> {
-    if prefix.len() > PREFIX_BYTES_MAX {
-        return Err("the partition's prefix is longer than a key may be");
-    }
-    let mut segments = prefix.split('/');
-    // What follows the last slash is the beginning of the object's name.
-    let name = segments.next_back().unwrap_or_default();
-    for segment in segments {
-        if segment.is_empty() || segment.len() > SEGMENT_BYTES_MAX {
-            return Err("a partition value makes an empty or overlong part of the key");
-        }
-    }
-    if name.len() > NAME_BYTES_MAX { Err("the partition's prefix makes an overlong object name") } else { Ok(()) }
 }
 
 fn missing(message: &str) -> Refusal {
@@ -124,20 +101,5 @@ fn missing(message: &str) -> Refusal {
         folder: crate::work::PROCESSING_FAILED,
         code: "DynamicPartitioning.MetadataExtractionFailed",
         message: message.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prefixes_that_no_store_takes_are_refused() {
-        for good in ["", "c=42/", "y=2026/c=a b/part-", &format!("{}/", "x".repeat(255))] {
-            assert_eq!(check(good), Ok(()), "{good}");
-        }
-        for bad in ["/a/", "a//b/", &format!("{}/", "x".repeat(256)), &"x".repeat(101), &"abcdefg/".repeat(100)] {
-            assert!(check(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -12,7 +12,7 @@ use crate::outbox::{Outbox, Spill, digest};
 /// A partition of a stream: all records whose keys give the same evaluated prefix.
 #[derive(Debug, Clone)]
 pub(crate) struct Partition {
-    /// The evaluated prefix: what makes two partitions different.
+    /// Its prefix with the values put in: what makes two partitions different.
     pub(crate) prefix: String,
     /// Keys and values of the first record that came.
     pub(crate) keys: Vec<(String, String)>,
@@ -50,6 +50,7 @@ pub(crate) struct Window {
     members: Members,
     records: u64,
     encoder: ObjectEncoder,
+    table_version: Option<u32>,
     digest: crc_fast::Digest,
     length: u64,
     spill: Option<Spill>,
@@ -73,6 +74,8 @@ pub(crate) struct Finished {
     pub(crate) content_encoding: Option<&'static str>,
     pub(crate) extension: &'static str,
     pub(crate) metadata: Vec<(String, String)>,
+    /// Version of the registered table that gave the columns.
+    pub(crate) table_version: Option<u32>,
 }
 
 /// Why a window could not take or finish records.
@@ -99,6 +102,7 @@ impl Window {
             members: Members::new(),
             records: 0,
             encoder: ObjectEncoder::new(settings, entropy)?,
+            table_version: settings.format.table_version(),
             digest: digest(),
             length: 0,
             spill: None,
@@ -183,6 +187,7 @@ impl Window {
             content_encoding: finished.content_encoding,
             extension: finished.extension,
             metadata: finished.metadata,
+            table_version: self.table_version,
         })
     }
 }

@@ -94,6 +94,12 @@ impl Work {
         Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claimed, failed }
     }
 
+    /// Windows that are opened from now on follow `plan`; open ones stay what they are.
+    pub(crate) fn follow(&mut self, plan: &Arc<Plan>) {
+        self.router = Router::new(plan);
+        self.plan = Arc::clone(plan);
+    }
+
     /// Takes a batch as it is.
     pub(crate) fn take(&mut self, batch: &Batch) -> Result<(), Error> {
         let outputs = Outputs { columns: batch.columns(), sources: None, nth: Vec::new() };

@@ -71,8 +71,8 @@ fn lines(compression: Compression, encryption: Option<EncryptionKey>) -> Encoder
 fn columnar(schema: SchemaSource) -> EncoderSettings {
     let parquet = ParquetSettings {
         compression: ParquetCompression::Zstd,
-        block_bytes: 256 << 20,
-        page_bytes: 1 << 20,
+        block_bytes: None,
+        page_bytes: None,
         dictionary: true,
         writer_v2: false,
         schema,

@@ -1,6 +1,8 @@
 //! The lines of error objects: one JSON object per failed record, fields in the order and with the
 //! spelling of the wire (numbers as numbers, `lambdaARN`).
 
+use std::borrow::Cow;
+
 use base64_simd::STANDARD;
 use serde::Serialize;
 
@@ -24,7 +26,7 @@ pub struct ProcessingFailure<'a> {
 }
 
 /// A record that format conversion could not turn.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ConversionFailure<'a> {
     /// The record as conversion met it.
     pub raw: &'a [u8],
@@ -47,7 +49,7 @@ pub struct ConversionFailure<'a> {
 }
 
 /// `dataCatalogTable` of a conversion failure.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogTable<'a> {
     /// The account that holds the catalog.
@@ -59,7 +61,7 @@ pub struct CatalogTable<'a> {
     /// The region.
     pub region: &'a str,
     /// `LATEST`, or a version.
-    pub version_id: &'a str,
+    pub version_id: Cow<'a, str>,
     /// The role that reads the catalog.
     pub role_arn: &'a str,
 }
@@ -145,7 +147,7 @@ mod tests {
             database_name: "d",
             table_name: "t",
             region: "us-east-1",
-            version_id: "LATEST",
+            version_id: "LATEST".into(),
             role_arn: "arn:aws:iam::111122223333:role/r",
         };
         let mut failure = ConversionFailure {

@@ -21,12 +21,13 @@ mod preview;
 mod seal;
 
 pub use columnar::{
-    Deserializer, Inference, ParquetCompression, ParquetSettings, Rejected, SchemaSource, Table, TableColumn,
+    BLOCK_BYTES_DEFAULT, Deserializer, Inference, ParquetCompression, ParquetSettings, Rejected, SchemaSource, Table,
+    TableColumn, is_timestamp_format,
 };
 pub use compression::{Compression, Levels};
 pub use error::Error;
 pub use failure::{CatalogTable, ConversionFailure, ProcessingFailure};
 pub use key_ring::{EncryptionKey, KeyRing, key_id_of_arn};
 pub use object::{EncoderSettings, Finished, Format, ObjectEncoder};
-pub use prefix::{KeyParts, Prefixes};
+pub use prefix::{KeyParts, PrefixSettings, Prefixes};
 pub use preview::preview;

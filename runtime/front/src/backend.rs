@@ -16,8 +16,8 @@ pub(crate) trait Backend: Send + Sync {
     fn stream(&self, name: &str) -> Option<Arc<Stream>>;
     /// All names in ASCII order.
     fn names(&self) -> Vec<String>;
-    /// Whether a table is registered.
-    fn has_table(&self, database: &str, table: &str) -> bool;
+    /// Whether a version (the newest when `None`) of a table is registered.
+    fn has_table(&self, database: &str, table: &str, version: Option<u32>) -> bool;
     /// Makes a stream.
     async fn create(&self, stream: NewStream) -> Result<Arc<Stream>, millrace_catalog::Error>;
     /// Deletes a stream.
@@ -51,8 +51,8 @@ impl Backend for Live {
         self.catalog.snapshot().streams().map(|stream| stream.name.clone()).collect()
     }
 
-    fn has_table(&self, database: &str, table: &str) -> bool {
-        self.catalog.snapshot().table(database, table).is_some()
+    fn has_table(&self, database: &str, table: &str, version: Option<u32>) -> bool {
+        self.catalog.snapshot().table(database, table, version).is_some()
     }
 
     async fn create(&self, stream: NewStream) -> Result<Arc<Stream>, millrace_catalog::Error> {

@@ -12,6 +12,7 @@ mod budget;
 mod compatibility;
 mod error;
 mod firehose;
+mod header;
 mod ingest;
 mod metrics;
 mod protocol;

@@ -92,7 +92,7 @@ where
 {
     match route {
         Route::Live => return Ok(reply(StatusCode::OK, "text/plain", "live\n")),
-        Route::Ready => return Ok(ready(shared)),
+        Route::Ready => return Ok(ready(shared).await),
         Route::Metrics => {
             let text = crate::metrics::render(shared);
             return Ok(reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
@@ -107,6 +107,9 @@ where
         _ => CONTROL_BODY_BYTES_MAX,
     };
     let received = known(shared, parts, body, bytes_max).await?;
+    if !matches!(route, Route::Deploy(_) | Route::Invoke(_)) {
+        no_query(parts)?;
+    }
     let admin = &*shared.admin;
     let answer: Value = match route {
         Route::Status(name) => status::answer(shared, name)?,
@@ -147,6 +150,7 @@ where
     let limit = Limit { bytes_max: INGEST_BODY_BYTES_MAX, too_large: &ingest::too_large };
     let received = receive(shared, body, &limit, |chunk| caller.update(chunk)).await?;
     caller.finish()?;
+    no_query(parts)?;
     let (batch, shares) = ingest::decode(shared, kind, received, shared.clock.now_ms()).await?;
     let count = batch.len();
     let appended = firehose::append(&*shared.backend, name, batch).await?;
@@ -154,8 +158,16 @@ where
     Ok(reply(StatusCode::OK, PLAIN_JSON, ingest::answer(appended, count)))
 }
 
-fn ready(shared: &Shared) -> Reply {
-    match shared.admin.ready() {
+/// Most routes have no parameters: one that is given is refused, not ignored.
+fn no_query(parts: &Parts) -> Result<(), ApiError> {
+    match parts.uri.query().unwrap_or_default().split(['=', '&']).next() {
+        None | Some("") => Ok(()),
+        Some(name) => Err(ApiError::invalid(format!("unknown query parameter {name:.80}: this route takes none"))),
+    }
+}
+
+async fn ready(shared: &Shared) -> Reply {
+    match shared.admin.ready().await {
         Ok(()) => reply(StatusCode::OK, "text/plain", "ready\n"),
         Err(why) => reply(StatusCode::SERVICE_UNAVAILABLE, "text/plain", format!("{why}\n")),
     }

@@ -178,12 +178,12 @@ impl Admin for ServerAdmin {
         key_id_of_arn(kms_key_arn).is_some_and(|id| ring.is_ok_and(|ring| ring.get(id).is_some()))
     }
 
-    fn ready(&self) -> Result<(), String> {
-        let status = self.journal.status();
-        match (status.failed, status.refusing) {
-            (Some(why), _) => Err(format!("journal.failed: {why}; restart the server")),
-            (None, Some(refusal)) => Err(format!("journal.full: {refusal}; make room")),
-            (None, None) => Ok(()),
-        }
+    async fn ready(&self) -> Result<(), String> {
+        let journal = self.journal.clone();
+        let ready = millrace_tasks::blocking(move || journal.ready()).await;
+        ready.map_err(|error| match &error {
+            millrace_log::Error::DiskFull(refusal) => format!("journal.full: {refusal}; make room"),
+            other => format!("{}: {}; restart the server", other.slug(), chain(other)),
+        })
     }
 }

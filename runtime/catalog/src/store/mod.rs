@@ -1,8 +1,8 @@
 //! The redb file and the snapshot that readers see.
 //!
 //! Tables (key → value): `streams` name → JSON of [`Stream`]; `functions` "name\0version(10 digits)" →
-//! JSON of [`FunctionVersion`]; `tables` "database\0name" → JSON of [`Table`]; `meta` text → number:
-//! `format` (1) and `next_stream_id`.
+//! JSON of [`FunctionVersion`]; `tables` "database\0name\0version(10 digits)" → JSON of [`Table`]; `meta`
+//! text → number: `format` (1) and `next_stream_id`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error, FUNCTION_VERSIONS_MAX, FunctionVersion, NewFunction, NewStream, STREAMS_MAX, Stream, StreamStatus,
-    TABLES_MAX, Table,
+    TABLE_VERSIONS_MAX, Table,
 };
 
 const STREAMS: TableDefinition<'static, &str, &str> = TableDefinition::new("streams");
@@ -42,7 +42,8 @@ pub struct Place {
 pub struct Snapshot {
     streams: BTreeMap<String, Arc<Stream>>,
     functions: BTreeMap<String, BTreeMap<u32, Arc<FunctionVersion>>>,
-    tables: BTreeMap<(String, String), Arc<Table>>,
+    /// By database, name and version.
+    tables: BTreeMap<String, BTreeMap<String, BTreeMap<u32, Arc<Table>>>>,
 }
 
 /// The catalog of one data directory. Share it in an `Arc`. Methods that change block on disk.
@@ -218,28 +219,25 @@ impl Catalog {
         Ok(function)
     }
 
-    /// Registers a table, or its next version.
+    /// Registers a table, or its next version; those before stay for the streams that name them.
     ///
     /// # Errors
     /// [`Error::Limit`], [`Error::Storage`].
     pub fn put_table(&self, database_name: &str, name: &str, definition: String) -> Result<Arc<Table>, Error> {
         let database = self.database.lock();
         let snapshot = self.snapshot.load();
-        let key = (database_name.to_owned(), name.to_owned());
-        let old = snapshot.tables.get(&key);
-        if old.is_none() {
-            limit("tables", snapshot.tables.len(), TABLES_MAX)?;
-        }
+        limit("table versions", snapshot.tables().count(), TABLE_VERSIONS_MAX)?;
         let table = Arc::new(Table {
             database: database_name.to_owned(),
             name: name.to_owned(),
-            version: old.map_or(1, |t| t.version + 1),
+            version: snapshot.table(database_name, name, None).map_or(1, |newest| newest.version + 1),
             definition,
         });
         let write = database.begin_write()?;
-        put(&write, TABLES, "tables", &format!("{database_name}\0{name}"), &*table)?;
+        let key = format!("{database_name}\0{name}\0{:010}", table.version);
+        put(&write, TABLES, "tables", &key, &*table)?;
         write.commit()?;
-        self.publish(|s| drop(s.tables.insert(key, Arc::clone(&table))));
+        self.publish(|s| s.add_table(Arc::clone(&table)));
         Ok(table)
     }
 
@@ -278,15 +276,24 @@ impl Snapshot {
         }
     }
 
-    /// The table `name` of `database`.
+    /// Version `version` of the table `name` of `database`; the newest when `None`.
     #[must_use]
-    pub fn table(&self, database: &str, name: &str) -> Option<&Arc<Table>> {
-        self.tables.get(&(database.to_owned(), name.to_owned()))
+    pub fn table(&self, database: &str, name: &str, version: Option<u32>) -> Option<&Arc<Table>> {
+        let versions = self.tables.get(database)?.get(name)?;
+        match version {
+            Some(version) => versions.get(&version),
+            None => versions.last_key_value().map(|(_, table)| table),
+        }
     }
 
-    /// All tables by database and name.
+    /// All versions of all tables, by database, name and number.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
-        self.tables.values()
+        self.tables.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values)
+    }
+
+    fn add_table(&mut self, table: Arc<Table>) {
+        let database = self.tables.entry(table.database.clone()).or_default();
+        database.entry(table.name.clone()).or_default().insert(table.version, table);
     }
 }
 
@@ -319,7 +326,7 @@ fn read_all(database: &Database) -> Result<Snapshot, Error> {
         snapshot.functions.entry(function.name.clone()).or_default().insert(function.version, Arc::new(function));
     }
     for table in read_table::<Table>(database, TABLES, "tables")? {
-        snapshot.tables.insert((table.database.clone(), table.name.clone()), Arc::new(table));
+        snapshot.add_table(Arc::new(table));
     }
     Ok(snapshot)
 }

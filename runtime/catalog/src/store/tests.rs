@@ -80,10 +80,46 @@ fn functions_count_their_versions_and_the_newest_is_found() {
 }
 
 #[test]
-fn tables_count_their_versions() {
+fn tables_keep_their_versions() {
+    let dir = tempfile::tempdir().expect("dir");
+    {
+        let catalog = open(dir.path());
+        catalog.put_table("d", "t", "{}".into()).expect("put");
+        assert_eq!(catalog.put_table("d", "t", "{ }".into()).expect("again").version, 2);
+        catalog.put_table("d", "t2", "[]".into()).expect("another");
+    }
+    let catalog = open(dir.path());
+    assert_eq!(catalog.put_table("d", "t", "{  }".into()).expect("after a restart").version, 3);
+    let snapshot = catalog.snapshot();
+    let definition = |version| snapshot.table("d", "t", version).map(|table| table.definition.as_str());
+    assert_eq!(
+        [None, Some(1), Some(2), Some(3), Some(4)].map(definition),
+        [Some("{  }"), Some("{}"), Some("{ }"), Some("{  }"), None]
+    );
+    assert_eq!(snapshot.tables().count(), 4);
+    assert!(snapshot.table("d", "x", None).is_none() && snapshot.table("x", "t", None).is_none());
+}
+
+/// What the first release stored: a table without its version in the key, a choice without a version,
+/// sizes of pages and row groups as numbers.
+#[test]
+fn entries_of_the_first_release_are_read() {
     let dir = tempfile::tempdir().expect("dir");
     let catalog = open(dir.path());
-    catalog.put_table("d", "t", "{}".into()).expect("put");
-    assert_eq!(catalog.put_table("d", "t", "{ }".into()).expect("again").version, 2);
-    assert_eq!(catalog.snapshot().tables().count(), 1);
+    {
+        let database = catalog.database.lock();
+        let write = database.begin_write().expect("write");
+        let old = r#"{"database":"d","name":"t","version":4,"definition":"[]"}"#;
+        write.open_table(TABLES).expect("table").insert("d\0t", old).expect("insert");
+        write.commit().expect("commit");
+    }
+    drop(catalog);
+    let catalog = open(dir.path());
+    assert_eq!(catalog.put_table("d", "t", "{}".into()).expect("put").version, 5);
+    assert_eq!(catalog.snapshot().table("d", "t", Some(4)).expect("kept").definition, "[]");
+    let choice: crate::SchemaChoice = serde_json::from_str(r#"{"Table":{"database":"d","table":"t"}}"#).expect("reads");
+    assert_eq!(choice, crate::SchemaChoice::Table { database: "d".into(), table: "t".into(), version: None });
+    let old = r#"{"compression":"GZIP","block_bytes":268435456,"page_bytes":7,"dictionary":true,"writer_v2":false}"#;
+    let parquet: crate::ParquetOutput = serde_json::from_str(old).expect("reads");
+    assert_eq!((parquet.block_bytes, parquet.page_bytes), (Some(268_435_456), Some(7)));
 }

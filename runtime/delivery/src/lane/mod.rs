@@ -166,6 +166,12 @@ impl Life {
 
     async fn batch(&mut self, batch: Batch) -> Result<(), Trouble> {
         self.lane.has_read(batch.payload().len());
+        if self.plan.is_outdated(&self.lane.shared.catalog) {
+            self.plan = Arc::new(plan(&self.lane, None).await?);
+            if let Some(work) = &mut self.work {
+                work.follow(&self.plan);
+            }
+        }
         if self.plan.function.is_none() {
             return self.turn(Some(batch), false).await;
         }
@@ -218,7 +224,7 @@ impl Life {
         self.work = Some(work);
         self.report();
         for (finished, reason) in cut {
-            self.send(finished, reason)?;
+            self.send(finished, reason);
         }
         self.commit_progress(Vec::new(), false).await
     }
@@ -243,8 +249,8 @@ impl Life {
         Ok(function)
     }
 
-    fn send(&mut self, finished: Finished, reason: Reason) -> Result<(), Trouble> {
-        let body = self.body(&finished)?;
+    fn send(&mut self, finished: Finished, reason: Reason) {
+        let body = self.body(&finished);
         tracing::debug!(stream = self.lane.name, key = body.key, ?reason, records = body.records, "cut");
         let id = self.next_intent;
         self.next_intent += 1;
@@ -263,11 +269,10 @@ impl Life {
             // The lane may have ended: then the next one finds the intent.
             drop(landing.send(shipped).await);
         });
-        Ok(())
     }
 
-    fn body(&self, finished: &Finished) -> Result<Body, Trouble> {
-        let key = self.plan.key(finished, &*self.lane.shared.entropy)?;
+    fn body(&self, finished: &Finished) -> Body {
+        let key = self.plan.key(finished, &*self.lane.shared.entropy);
         let (error_type, partition) = match &finished.kind {
             Kind::Data(partition) => (None, partition.as_ref().map(|p| p.prefix.clone())),
             Kind::Error(folder) => (Some((*folder).to_owned()), None),
@@ -282,7 +287,7 @@ impl Life {
         ] {
             metadata.push((format!("{METADATA}{name}"), value));
         }
-        Ok(Body {
+        Body {
             bucket: self.plan.stream.destination.bucket.clone(),
             key,
             place: crate::outbox::Place { file: String::new(), offset: 0, length: finished.length },
@@ -293,7 +298,8 @@ impl Life {
             error_type,
             partition,
             function: self.plan.function.as_ref().zip(self.function.as_ref()).map(|(f, (v, _))| (f.name.clone(), *v)),
-        })
+            table_version: finished.table_version,
+        }
     }
 
     async fn shipped(&mut self, shipped: Result<Shipped, Lost>) -> Result<(), Trouble> {
@@ -363,7 +369,7 @@ impl Life {
         if let Some(window) = largest {
             let cut = self.lane.shared.workers.run(move || window.finish()).await;
             let finished = cut.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
-            self.send(finished.map_err(|e| Trouble::new("delivery.encode", chain(&e)))?, Reason::Memory)?;
+            self.send(finished.map_err(|e| Trouble::new("delivery.encode", chain(&e)))?, Reason::Memory);
         }
         self.report();
         Ok(())

@@ -18,7 +18,7 @@ use crate::work::Work;
 
 /// Rebuilds the lane from what is durable.
 pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, Trouble> {
-    let plan = Arc::new(plan(lane).await?);
+    let plan = Arc::new(plan(lane, None).await?);
     let shared = &lane.shared;
     if shared.journal.shard(lane.shard).is_some() {
         // The queue is first in, first out: what an earlier life has sent is in the state behind this.
@@ -78,7 +78,8 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
     })
 }
 
-pub(crate) async fn plan(lane: &Arc<LaneContext>) -> Result<Plan, Trouble> {
+/// The stream's plan as the catalog is now; with `table_version` of its table where that is given.
+pub(crate) async fn plan(lane: &Arc<LaneContext>, table_version: Option<u32>) -> Result<Plan, Trouble> {
     let lane = Arc::clone(lane);
     millrace_tasks::blocking(move || {
         let shared = &lane.shared;
@@ -88,7 +89,7 @@ pub(crate) async fn plan(lane: &Arc<LaneContext>) -> Result<Plan, Trouble> {
             .ok_or_else(|| Trouble::new("ResourceNotFoundException", format!("the stream {} is gone", lane.name)))?;
         let keys = millrace_encode::KeyRing::load(&shared.keys_path)
             .map_err(|e| Trouble::new("keys.read", super::chain(&e)))?;
-        Plan::new(stream, &shared.catalog, &keys, &shared.settings)
+        Plan::new(stream, &shared.catalog, &keys, &shared.settings, table_version)
     })
     .await
 }

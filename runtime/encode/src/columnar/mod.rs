@@ -27,6 +27,8 @@ mod keys;
 mod row;
 mod rules;
 mod scalar;
+#[cfg(test)]
+mod size_tests;
 mod table;
 mod text;
 mod timestamp;
@@ -38,15 +40,25 @@ use std::sync::Arc;
 pub use table::{Column as TableColumn, Table};
 pub(crate) use writer::ParquetObject;
 
+/// Encoded bytes of a row group where no `BlockSizeBytes` is given. AWS's default is 256 MiB, which each
+/// open window would hold in memory.
+pub const BLOCK_BYTES_DEFAULT: usize = 32 << 20;
+/// Encoded bytes of a page where no `PageSizeBytes` is given.
+const PAGE_BYTES_DEFAULT: usize = 1 << 20;
+/// Rows of a page at which it ends too where no `PageSizeBytes` is given, as the writers of Java do.
+const PAGE_ROWS_DEFAULT: usize = 20_000;
+
 /// How Parquet objects are made: `ParquetSerDe`, `SchemaConfiguration`, `Deserializer`.
 #[derive(Debug, Clone)]
 pub struct ParquetSettings {
     /// Compression of the pages.
     pub compression: ParquetCompression,
-    /// `BlockSizeBytes`: a row group ends when its encoded bytes reach this.
-    pub block_bytes: usize,
-    /// `PageSizeBytes`: a page ends when its bytes reach this.
-    pub page_bytes: usize,
+    /// `BlockSizeBytes`: a row group ends when its encoded bytes reach this, and for nothing else.
+    /// [`BLOCK_BYTES_DEFAULT`] when absent.
+    pub block_bytes: Option<usize>,
+    /// `PageSizeBytes`: a page ends when its encoded bytes, before compression, reach this, and for
+    /// nothing else. When absent, at [`PAGE_BYTES_DEFAULT`] or [`PAGE_ROWS_DEFAULT`].
+    pub page_bytes: Option<usize>,
     /// `EnableDictionaryCompression`.
     pub dictionary: bool,
     /// `WriterVersion` is V2.
@@ -124,6 +136,12 @@ pub enum Deserializer {
         /// `TimestampFormats`: Joda-style patterns or `millis`; empty means `yyyy-M-d H:m:s[.f]`.
         timestamp_formats: Vec<String>,
     },
+}
+
+/// Whether `text` can be an entry of `TimestampFormats`.
+#[must_use]
+pub fn is_timestamp_format(text: &str) -> bool {
+    timestamp::Format::parse(text).is_some()
 }
 
 /// A record that cannot be converted.

@@ -20,7 +20,7 @@ pub struct Table {
     pub database: String,
     /// Its name.
     pub name: String,
-    /// 1, one more for each change; [`Table::parse`] answers 1.
+    /// 1, one more for each `schema put`; [`Table::parse`] answers 1.
     pub version: u32,
     /// Its columns, in order.
     pub columns: Vec<Column>,
@@ -34,13 +34,6 @@ pub struct Column {
     /// Its Hive type as written, as `array<struct<a:int>>`.
     pub hive_type: String,
     data_type: DataType,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Definition {
-    Wrapped(Wrapped),
-    Bare(Vec<ColumnForm>),
 }
 
 #[derive(Deserialize)]
@@ -72,10 +65,14 @@ impl Table {
     /// # Errors
     /// A sentence that names the column and what is wrong.
     pub fn parse(database: &str, name: &str, definition: &[u8]) -> Result<Self, String> {
-        let form: Definition = serde_json::from_slice(definition).map_err(|_| {
-            "a table is a JSON object {\"columns\":[{\"name\":…,\"type\":…},…]} or the list alone".to_owned()
+        // Not an untagged enum: that one would hide which member is wrong, unknown or there twice.
+        let forms = match definition.trim_ascii_start().first() {
+            Some(b'[') => serde_json::from_slice(definition),
+            _ => serde_json::from_slice::<Wrapped>(definition).map(|wrapped| wrapped.columns),
+        };
+        let forms: Vec<ColumnForm> = forms.map_err(|error| {
+            format!("a table is a JSON object {{\"columns\":[{{\"name\":…,\"type\":…}},…]}} or the list alone: {error}")
         })?;
-        let (Definition::Wrapped(Wrapped { columns: forms }) | Definition::Bare(forms)) = form;
         let mut columns: Vec<Column> = Vec::with_capacity(forms.len());
         let mut budget = COLUMNS_MAX;
         for form in forms {
@@ -293,6 +290,19 @@ mod tests {
         assert!(
             Table::parse("d", "t", &serde_json::to_vec(&many).unwrap()).unwrap_err().contains("more than 2000 columns")
         );
+    }
+
+    #[test]
+    fn what_is_there_twice_or_unknown_is_named() {
+        for (wrong, named) in [
+            (r#"[{"name":"a","name":"b","type":"int"}]"#, "duplicate field `name`"),
+            (r#"[{"name":"a","type":"int","Type":"bigint"}]"#, "duplicate field `type`"),
+            (r#"{"columns":[],"columns":[{"name":"a","type":"int"}]}"#, "duplicate field `columns`"),
+            (r#"{"columns":[{"name":"a","type":"int","x":1}]}"#, "unknown field `x`"),
+        ] {
+            let error = Table::parse("d", "t", wrong.as_bytes()).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{Compression, EncoderSettings, Format, Levels, ObjectEncoder};
 fn parquet(schema: SchemaSource, deserializer: Deserializer) -> ParquetSettings {
     ParquetSettings {
         compression: ParquetCompression::Zstd,
-        block_bytes: 64 << 20,
-        page_bytes: 1 << 20,
+        block_bytes: None,
+        page_bytes: None,
         dictionary: true,
         writer_v2: false,
         schema,
@@ -22,7 +22,7 @@ fn parquet(schema: SchemaSource, deserializer: Deserializer) -> ParquetSettings 
     }
 }
 
-fn open_x() -> Deserializer {
+pub(super) fn open_x() -> Deserializer {
     Deserializer::OpenX { dots_to_underscores: false, case_insensitive: true, mappings: BTreeMap::new() }
 }
 
@@ -31,20 +31,20 @@ pub(crate) fn relaxed() -> ParquetSettings {
     parquet(SchemaSource::Infer(Inference::Relaxed), open_x())
 }
 
-fn table(columns: &[(&str, &str)], deserializer: Deserializer) -> ParquetSettings {
+pub(super) fn table(columns: &[(&str, &str)], deserializer: Deserializer) -> ParquetSettings {
     let columns: Vec<_> =
         columns.iter().map(|(name, hive)| serde_json::json!({ "name": name, "type": hive })).collect();
     let table = Table::parse("d", "t", &serde_json::to_vec(&columns).unwrap()).unwrap();
     parquet(SchemaSource::Table(Arc::new(table)), deserializer)
 }
 
-struct Written {
-    file: Vec<u8>,
+pub(super) struct Written {
+    pub(super) file: Vec<u8>,
     rejected: Vec<Rejected>,
     records: u64,
 }
 
-fn write(settings: ParquetSettings, pushes: &[&[&str]]) -> Written {
+pub(super) fn write(settings: ParquetSettings, pushes: &[&[&str]]) -> Written {
     let settings = EncoderSettings {
         format: Format::Parquet(settings),
         compression: Compression::Uncompressed,
@@ -345,8 +345,8 @@ fn every_setting_makes_a_readable_file_in_several_row_groups() {
                 compression,
                 writer_v2,
                 dictionary: writer_v2,
-                block_bytes: 100_000,
-                page_bytes: 65_536,
+                block_bytes: Some(100_000),
+                page_bytes: Some(65_536),
                 ..settings
             };
             let written = write(settings, &[&records[..5], &records[5..]]);

@@ -12,12 +12,15 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 use super::infer::Sample;
 use super::row::Rows;
 use super::rules::{Misfit, Rules};
-use super::{ParquetCompression, ParquetSettings, Rejected, SchemaSource};
+use super::{
+    BLOCK_BYTES_DEFAULT, PAGE_BYTES_DEFAULT, PAGE_ROWS_DEFAULT, ParquetCompression, ParquetSettings, Rejected,
+    SchemaSource,
+};
 use crate::object::Taken;
 use crate::{Error, Levels};
 
-/// Encoded bytes of a row group that are held at most, whatever `BlockSizeBytes` says.
-const ROW_GROUP_MEMORY_BYTES_MAX: usize = 32 << 20;
+/// Rows of a page where its bytes alone decide: more than a row group can have.
+const PAGE_ROWS_UNLIMITED: usize = 1 << 31;
 
 /// Dictionary bytes of a column chunk behind which it goes on without one: the writer's own default.
 const DICTIONARY_BYTES: usize = 1 << 20;
@@ -28,7 +31,6 @@ const DICTIONARY_BYTES_ENTROPY_CODED: usize = 128 * 1024;
 /// A Parquet object.
 pub(crate) struct ParquetObject {
     rules: Rules,
-    block_bytes: usize,
     properties: WriterProperties,
     state: State,
 }
@@ -55,7 +57,7 @@ impl ParquetObject {
                 State::Writing(Box::new(Writing::new(table.schema(), &rules, properties.clone())?))
             }
         };
-        Ok(Self { rules, block_bytes: settings.block_bytes.max(1), properties, state })
+        Ok(Self { rules, properties, state })
     }
 
     /// Takes records, all or those of `select`; answers what was taken and what was refused.
@@ -103,7 +105,7 @@ impl ParquetObject {
                 if let Err(misfit) = writing.rows.append(record, &self.rules) {
                     return Ok(Err(misfit));
                 }
-                writing.advance(self.block_bytes)?;
+                writing.advance()?;
             }
         }
         Ok(Ok(()))
@@ -117,7 +119,7 @@ impl ParquetObject {
             for record in sample.records() {
                 let appended = writing.rows.append(record, &self.rules);
                 appended.map_err(|misfit| Error::SampleMisfit(misfit.message()))?;
-                writing.advance(self.block_bytes)?;
+                writing.advance()?;
             }
             self.state = State::Writing(Box::new(writing));
         }
@@ -168,16 +170,9 @@ impl Writing {
         Ok(Self { schema, rows, writer })
     }
 
-    /// Hands full rows to the writer, and ends the row group when it is large enough.
-    fn advance(&mut self, block_bytes: usize) -> Result<(), Error> {
-        if self.rows.is_full() {
-            self.write_rows()?;
-            let writer = &mut self.writer;
-            if writer.in_progress_size() >= block_bytes || writer.memory_size() >= ROW_GROUP_MEMORY_BYTES_MAX {
-                writer.flush()?;
-            }
-        }
-        Ok(())
+    /// Hands full rows to the writer, which ends the row group when it is large enough.
+    fn advance(&mut self) -> Result<(), Error> {
+        if self.rows.is_full() { self.write_rows() } else { Ok(()) }
     }
 
     fn write_rows(&mut self) -> Result<(), Error> {
@@ -200,11 +195,19 @@ fn properties(settings: &ParquetSettings, levels: Levels) -> Result<WriterProper
         ParquetCompression::Gzip | ParquetCompression::Zstd => DICTIONARY_BYTES_ENTROPY_CODED,
         ParquetCompression::Uncompressed | ParquetCompression::Snappy => DICTIONARY_BYTES,
     };
+    // Who names a size of pages gets it; without one they end as Java's do.
+    let (page_bytes, page_rows) = match settings.page_bytes {
+        Some(bytes) => (bytes.max(1), PAGE_ROWS_UNLIMITED),
+        None => (PAGE_BYTES_DEFAULT, PAGE_ROWS_DEFAULT),
+    };
     let version = if settings.writer_v2 { WriterVersion::PARQUET_2_0 } else { WriterVersion::PARQUET_1_0 };
     Ok(WriterProperties::builder()
         .set_created_by(concat!("Millrace version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(compression)
-        .set_data_page_size_limit(settings.page_bytes.max(1))
+        .set_max_row_group_bytes(Some(settings.block_bytes.unwrap_or(BLOCK_BYTES_DEFAULT).max(1)))
+        .set_max_row_group_row_count(None)
+        .set_data_page_size_limit(page_bytes)
+        .set_data_page_row_count_limit(page_rows)
         .set_dictionary_enabled(settings.dictionary)
         .set_dictionary_page_size_limit(dictionary_bytes)
         .set_writer_version(version)

@@ -7,7 +7,7 @@ use millrace_types::{Columns, Entropy};
 use crate::columnar::ParquetObject;
 use crate::compress::Compressor;
 use crate::seal::Seal;
-use crate::{Compression, EncryptionKey, Error, Levels, ParquetSettings, Rejected};
+use crate::{Compression, EncryptionKey, Error, Levels, ParquetSettings, Rejected, SchemaSource};
 
 /// How records become an object's body.
 #[derive(Debug, Clone)]
@@ -19,6 +19,17 @@ pub enum Format {
     },
     /// A Parquet file (`DataFormatConversionConfiguration`).
     Parquet(ParquetSettings),
+}
+
+impl Format {
+    /// Version of the registered table that gives the columns; `None` where none does.
+    #[must_use]
+    pub fn table_version(&self) -> Option<u32> {
+        match self {
+            Self::Parquet(ParquetSettings { schema: SchemaSource::Table(table), .. }) => Some(table.version),
+            _ => None,
+        }
+    }
 }
 
 /// What an object of a destination is made like.

@@ -9,6 +9,16 @@ pub(super) enum Member {
     ErrorOutputPrefix,
 }
 
+impl Member {
+    /// Its name on the wire.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Prefix => "Prefix",
+            Self::ErrorOutputPrefix => "ErrorOutputPrefix",
+        }
+    }
+}
+
 /// A piece of a prefix.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part {
@@ -68,9 +78,5 @@ pub(super) fn time(pattern: &str, member: Member) -> Result<Part, String> {
 }
 
 fn bad_value(member: Member) -> String {
-    let member = match member {
-        Member::Prefix => "Prefix",
-        Member::ErrorOutputPrefix => "ErrorOutputPrefix",
-    };
-    format!("Invalid conversion character used in the value of the expression in {member}")
+    format!("Invalid conversion character used in the value of the expression in {}", member.name())
 }

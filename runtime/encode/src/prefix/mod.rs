@@ -6,93 +6,104 @@
 //!   One with any expression: as it is.
 //! - No error prefix: `<prefix><error-output-type>/yyyy/MM/dd/HH/`; one without expressions likewise.
 //!
-//! **A key never leaves its prefix.** A partition value may hold slashes (they make folders, as at
-//! AWS) but no control character, and no key has a segment `.` or `..`: such a value is refused, and
-//! its record goes to the error prefix. Refused, not escaped: an escaped value would silently share
-//! a folder with another one.
+//! **A key never leaves its prefix, and every key can be stored.** What can be known when the stream is
+//! made is checked then, on the longest key that the prefix can make ([`limits`]): dates at their
+//! widest, the longest folder of errors, the whole object name. So no key fails later: making one is a
+//! total function. Only a partition's values come later: they may hold slashes (they make folders, as at
+//! AWS) but neither a control character nor an empty, `.` or `..` part, and the key that they make must
+//! keep within the same limits. Such a value is refused, and its record goes to the error prefix.
+//! Refused, not escaped: an escaped value would silently share a folder with another one.
 
 mod expression;
+mod limits;
 mod pattern;
 mod print;
 mod zone;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use millrace_types::Entropy;
 
 use expression::{Member, Part};
 use pattern::Pattern;
 
-/// UTF-16 units (Java's length) that an evaluated prefix may have.
-const EVALUATED_CHARS_MAX: usize = 512;
 /// Characters of a `random-string`.
 const RANDOM_CHARS: usize = 11;
 /// What is appended to a prefix without expressions.
 const DATE_PATTERN: &str = "yyyy/MM/dd/HH/";
 /// The time in an object's name.
 const NAME_PATTERN: &str = "yyyy-MM-dd-HH-mm-ss";
+/// The longest folder of an error object.
+const ERROR_TYPE_LONGEST: &str = "format-conversion-failed";
+/// In the name of a partition, what stands for a time and for a random string: no value holds them.
+const TIME_MARK: char = '\u{1}';
+const RANDOM_MARK: char = '\u{2}';
 /// AWS's text where a partition key of the prefix is missing, null or empty.
 const EMPTY_PARTITION_VALUE: &str = "partitionKeys values must not be null or empty";
+
+/// What the keys of a destination are made by.
+#[derive(Debug, Clone, Copy)]
+pub struct PrefixSettings<'a> {
+    /// The delivery stream's name.
+    pub stream: &'a str,
+    /// Its `VersionId`.
+    pub version: u64,
+    /// `Prefix`, empty when absent.
+    pub prefix: &'a str,
+    /// `ErrorOutputPrefix`, empty when absent.
+    pub error_prefix: &'a str,
+    /// `CustomTimeZone`; empty or `UTC` when absent.
+    pub time_zone: &'a str,
+    /// `FileExtension`, empty when absent.
+    pub file_extension: &'a str,
+    /// Objects are encrypted: local folders keep an instruction file beside each, with a longer name.
+    pub encrypted: bool,
+    /// `DynamicPartitioningConfiguration.Enabled`.
+    pub dynamic_partitioning: bool,
+}
 
 /// The checked prefixes of one destination.
 #[derive(Debug, Clone)]
 pub struct Prefixes {
     data: Vec<Part>,
     error: Vec<Part>,
+    /// What the object's name begins with: `<stream>-<version>-`.
+    name: String,
     name_time: Pattern,
+    file_extension: String,
+    /// Bytes of an object's name at most, with that of its instruction file.
+    name_bytes_max: usize,
     zone: TimeZone,
 }
 
-/// What an object's key is made of.
+/// What one object's key is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyParts<'a> {
-    /// The delivery stream's name.
-    pub stream: &'a str,
-    /// Its `VersionId` at delivery.
-    pub version: u64,
     /// Arrival of the object's oldest record, milliseconds since the Unix epoch.
     pub instant_ms: i64,
     /// A fresh version 4 UUID.
     pub uuid: &'a str,
-    /// What ends the key, with its dot; may be empty.
+    /// What ends the key where the destination has no `FileExtension`, with its dot; may be empty.
     pub extension: &'a str,
     /// The partition's keys and values; empty without dynamic partitioning.
     pub partition_keys: &'a [(&'a str, &'a str)],
 }
 
 impl Prefixes {
-    /// Checks and keeps `Prefix`, `ErrorOutputPrefix` (empty when absent) and `CustomTimeZone`
-    /// (empty or `UTC` when absent).
+    /// Checks and keeps them.
     ///
     /// # Errors
     /// The text of the `InvalidArgumentException`.
-    pub fn new(prefix: &str, error_prefix: &str, time_zone: &str, dynamic_partitioning: bool) -> Result<Self, String> {
-        let zone = zone::custom(time_zone)?;
-        let mut data = expression::parse(prefix, Member::Prefix)?;
-        let mut error = expression::parse(error_prefix, Member::ErrorOutputPrefix)?;
-        let has_expression = |parts: &[Part]| parts.iter().any(|part| !matches!(part, Part::Literal(_)));
-        if has_expression(&data) && error_prefix.is_empty() {
-            return Err("ErrorOutputPrefix cannot be null or empty when Prefix contains expressions".into());
-        }
-        if has_expression(&error) && !error.iter().any(|part| matches!(part, Part::ErrorType)) {
-            return Err(
-                "ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}".into()
-            );
-        }
-        match (dynamic_partitioning, data.iter().any(|part| matches!(part, Part::Partition(_)))) {
-            (true, false) => {
-                return Err(
-                    "S3 Prefix should contain Dynamic Partitioning namespaces when Dynamic Partitioning is enabled"
-                        .into(),
-                );
-            }
-            (false, true) => {
-                return Err("Dynamic Partitioning Namespaces can't be part of a prefix expression when Dynamic Partitioning is not enabled".into());
-            }
-            _ => {}
-        }
-        if error_prefix.is_empty() {
+    pub fn new(settings: &PrefixSettings<'_>) -> Result<Self, String> {
+        let zone = zone::custom(settings.time_zone)?;
+        let mut data = expression::parse(settings.prefix, Member::Prefix)?;
+        let mut error = expression::parse(settings.error_prefix, Member::ErrorOutputPrefix)?;
+        check_expressions(&data, &error, settings)?;
+        // Errors go below the data's prefix then, and what is wrong is wrong there.
+        let mut error_from = Member::ErrorOutputPrefix;
+        if settings.error_prefix.is_empty() {
             error.clone_from(&data);
+            error_from = Member::Prefix;
         }
         let date = || expression::time(DATE_PATTERN, Member::Prefix);
         if !has_expression(&error) {
@@ -102,98 +113,70 @@ impl Prefixes {
             data.push(date()?);
         }
         let name_time = Pattern::parse(NAME_PATTERN).ok_or("the name's own pattern cannot be read")?;
-        let prefixes = Self { data, error, name_time, zone };
-        prefixes.check_static()?;
+        let name = format!("{}-{}-", settings.stream, settings.version);
+        let name_bytes_max = limits::name_bytes(&name, settings);
+        let file_extension = settings.file_extension.to_owned();
+        let prefixes = Self { data, error, name, name_time, file_extension, name_bytes_max, zone };
+        for (parts, member) in [(&prefixes.data, Member::Prefix), (&prefixes.error, error_from)] {
+            let widest = widest(parts, |_| Ok("x"))?;
+            limits::check(&widest, prefixes.name_bytes_max).map_err(|wrong| wrong.of(member))?;
+        }
         Ok(prefixes)
     }
 
-    /// What can be said of the prefixes before there is a record.
-    fn check_static(&self) -> Result<(), String> {
-        let time = self.time(0)?;
-        for parts in [&self.data, &self.error] {
-            let evaluated = evaluate(parts, |part, out| {
-                match part {
-                    Part::Time(pattern) => pattern.print(&time, out),
-                    Part::Random => out.push_str(&"x".repeat(RANDOM_CHARS)),
-                    Part::ErrorType => out.push_str("processing-failed"),
-                    Part::Partition(_) => out.push('x'),
-                    Part::Literal(text) => out.push_str(text),
-                }
-                Ok(())
-            })?;
-            check_segments(&evaluated)?;
-        }
-        Ok(())
-    }
-
-    fn time(&self, instant_ms: i64) -> Result<Zoned, String> {
-        let instant = Timestamp::from_millisecond(instant_ms);
-        let instant = instant.map_err(|_| format!("arrival time {instant_ms} ms is outside the calendar"))?;
-        Ok(instant.to_zoned(self.zone.clone()))
-    }
-
-    /// The key of a data object; a `random-string` is fresh at each call and occurrence.
-    ///
-    /// # Errors
-    /// A sentence: the evaluated prefix is too long, a partition key is missing or its value is refused.
-    pub fn data_key(&self, parts: &KeyParts<'_>, entropy: &dyn Entropy) -> Result<String, String> {
+    /// The key of a data object; a `random-string` is fresh at each call and occurrence. The partition's
+    /// values are those that [`Self::partition`] has taken.
+    pub fn data_key(&self, parts: &KeyParts<'_>, entropy: &dyn Entropy) -> String {
         self.key(&self.data, "", parts, entropy)
     }
 
     /// The key of an error object; `error_type` as `processing-failed`.
-    ///
-    /// # Errors
-    /// As [`Self::data_key`].
-    pub fn error_key(&self, parts: &KeyParts<'_>, error_type: &str, entropy: &dyn Entropy) -> Result<String, String> {
+    pub fn error_key(&self, parts: &KeyParts<'_>, error_type: &str, entropy: &dyn Entropy) -> String {
         self.key(&self.error, error_type, parts, entropy)
     }
 
-    fn key(
-        &self,
-        of: &[Part],
-        error_type: &str,
-        parts: &KeyParts<'_>,
-        entropy: &dyn Entropy,
-    ) -> Result<String, String> {
-        let time = self.time(parts.instant_ms)?;
-        let mut key = evaluate(of, |part, out| {
+    fn key(&self, of: &[Part], error_type: &str, parts: &KeyParts<'_>, entropy: &dyn Entropy) -> String {
+        // A time before 1970 or outside the calendar is none that a clock gave: the nearest stands for it.
+        let instant = Timestamp::from_millisecond(parts.instant_ms.max(0)).unwrap_or(Timestamp::MAX);
+        let time = instant.to_zoned(self.zone.clone());
+        let mut key = String::with_capacity(160);
+        for part in of {
             match part {
-                Part::Literal(text) => out.push_str(text),
-                Part::Time(pattern) => pattern.print(&time, out),
-                Part::Random => random_string(out, entropy),
-                Part::ErrorType => out.push_str(error_type),
-                Part::Partition(name) => out.push_str(partition_value(name, parts.partition_keys)?),
+                Part::Literal(text) => key.push_str(text),
+                Part::Time(pattern) => pattern.print(&time, &mut key),
+                Part::Random => random_string(&mut key, entropy),
+                Part::ErrorType => key.push_str(error_type),
+                // A record without the value has no partition, and so no key.
+                Part::Partition(name) => key.push_str(value_of(name, parts.partition_keys).unwrap_or_default()),
             }
-            Ok(())
-        })?;
-        key.push_str(parts.stream);
-        key.push_str(&format!("-{}-", parts.version));
+        }
+        key.push_str(&self.name);
         self.name_time.print(&time, &mut key);
         key.push('-');
         key.push_str(parts.uuid);
-        key.push_str(parts.extension);
-        check_segments(&key)?;
-        Ok(key)
+        key.push_str(if self.file_extension.is_empty() { parts.extension } else { &self.file_extension });
+        key
     }
 
-    /// The prefix with only the partition's values put in (times and random strings stay as they are
-    /// written): two records are of one partition when this is the same.
+    /// Which partition these keys and values mean: two records are of one partition when this is the
+    /// same. It is the prefix with the values put in, and a mark for each time and random string.
     ///
     /// # Errors
-    /// As [`Self::data_key`]; the record's code is `DynamicPartitioning.MetadataExtractionFailed`.
-    pub fn evaluated_prefix(&self, partition_keys: &[(&str, &str)]) -> Result<String, String> {
-        let evaluated = evaluate(&self.data, |part, out| {
+    /// A sentence; the record's code is `DynamicPartitioning.MetadataExtractionFailed`.
+    pub fn partition(&self, keys: &[(&str, &str)]) -> Result<String, String> {
+        let widest = widest(&self.data, |name| partition_value(name, keys))?;
+        limits::check(&widest, self.name_bytes_max).map_err(|wrong| wrong.of(Member::Prefix))?;
+        let mut partition = String::with_capacity(widest.len());
+        for part in &self.data {
             match part {
-                Part::Literal(text) => out.push_str(text),
-                Part::Time(pattern) => out.push_str(pattern.text()),
-                Part::Random => out.push_str("random-string"),
+                Part::Literal(text) => partition.push_str(text),
+                Part::Time(_) => partition.push(TIME_MARK),
+                Part::Random => partition.push(RANDOM_MARK),
                 Part::ErrorType => {}
-                Part::Partition(name) => out.push_str(partition_value(name, partition_keys)?),
+                Part::Partition(name) => partition.push_str(partition_value(name, keys)?),
             }
-            Ok(())
-        })?;
-        check_segments(&evaluated)?;
-        Ok(evaluated)
+        }
+        Ok(partition)
     }
 
     /// The names of the partition keys that the prefix needs, each once, in order.
@@ -205,32 +188,57 @@ impl Prefixes {
     }
 }
 
-fn evaluate(parts: &[Part], mut put: impl FnMut(&Part, &mut String) -> Result<(), String>) -> Result<String, String> {
-    let mut evaluated = String::with_capacity(160);
+fn has_expression(parts: &[Part]) -> bool {
+    parts.iter().any(|part| !matches!(part, Part::Literal(_)))
+}
+
+/// The rules of AWS about which expression stands where.
+fn check_expressions(data: &[Part], error: &[Part], settings: &PrefixSettings<'_>) -> Result<(), String> {
+    if has_expression(data) && settings.error_prefix.is_empty() {
+        return Err("ErrorOutputPrefix cannot be null or empty when Prefix contains expressions".into());
+    }
+    if has_expression(error) && !error.iter().any(|part| matches!(part, Part::ErrorType)) {
+        return Err("ErrorOutputPrefix must contain at least one occurrence of !{firehose:error-output-type}".into());
+    }
+    match (settings.dynamic_partitioning, data.iter().any(|part| matches!(part, Part::Partition(_)))) {
+        (true, false) => Err(
+            "S3 Prefix should contain Dynamic Partitioning namespaces when Dynamic Partitioning is enabled".into()
+        ),
+        (false, true) => Err(
+            "Dynamic Partitioning Namespaces can't be part of a prefix expression when Dynamic Partitioning is not enabled".into(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The prefix at its longest; `value` gives the partition's values.
+fn widest<'v>(parts: &[Part], value: impl Fn(&str) -> Result<&'v str, String>) -> Result<String, String> {
+    let mut out = String::with_capacity(160);
     for part in parts {
-        put(part, &mut evaluated)?;
+        match part {
+            Part::Literal(text) => out.push_str(text),
+            Part::Time(pattern) => pattern.print_widest(&mut out),
+            Part::Random => out.extend(std::iter::repeat_n('x', RANDOM_CHARS)),
+            Part::ErrorType => out.push_str(ERROR_TYPE_LONGEST),
+            Part::Partition(name) => out.push_str(value(name)?),
+        }
     }
-    if evaluated.len() > EVALUATED_CHARS_MAX && evaluated.encode_utf16().count() > EVALUATED_CHARS_MAX {
-        return Err(format!("Length of evaluated prefix cannot be greater than {EVALUATED_CHARS_MAX}"));
-    }
-    Ok(evaluated)
+    Ok(out)
+}
+
+fn value_of<'a>(name: &str, keys: &[(&str, &'a str)]) -> Option<&'a str> {
+    keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value).filter(|value| !value.is_empty())
 }
 
 fn partition_value<'a>(name: &str, keys: &[(&str, &'a str)]) -> Result<&'a str, String> {
-    let value = keys.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let value = value.filter(|value| !value.is_empty()).ok_or(EMPTY_PARTITION_VALUE)?;
+    let value = value_of(name, keys).ok_or(EMPTY_PARTITION_VALUE)?;
     if value.chars().any(char::is_control) {
         return Err(format!("value of partition key '{name}' holds a control character"));
     }
-    Ok(value)
-}
-
-/// No key climbs out of its folder.
-fn check_segments(key: &str) -> Result<(), String> {
-    if key.split('/').any(|segment| segment == "." || segment == "..") {
-        return Err("a key cannot hold the segment '.' or '..'".into());
+    if value.split('/').any(str::is_empty) {
+        return Err(format!("value of partition key '{name}' makes an empty part of the key"));
     }
-    Ok(())
+    Ok(value)
 }
 
 fn random_string(out: &mut String, entropy: &dyn Entropy) {

@@ -16,7 +16,6 @@ pub(super) enum Piece {
 /// A checked pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
-    text: String,
     pieces: Vec<Piece>,
 }
 
@@ -46,12 +45,7 @@ impl Pattern {
             }
         }
         // Java closes optional sections at the end by itself.
-        (!text.is_empty()).then(|| Self { text: text.to_owned(), pieces })
-    }
-
-    /// The pattern as it was written.
-    pub(super) fn text(&self) -> &str {
-        &self.text
+        (!text.is_empty()).then_some(Self { pieces })
     }
 
     pub(super) fn pieces(&self) -> &[Piece] {

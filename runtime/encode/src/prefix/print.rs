@@ -30,7 +30,23 @@ const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th q
 const MODIFIED_JULIAN_EPOCH_DAYS: i64 = 40_587;
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// Letters of a time zone's name at most: `Coordinated Universal Time`.
+const ZONE_CHARS_MAX: usize = 26;
+
 impl Pattern {
+    /// Appends what stands for any time: the pattern's own text as it is, and for each field as many
+    /// digits as it has letters at its longest.
+    pub(super) fn print_widest(&self, out: &mut String) {
+        for piece in self.pieces() {
+            match piece {
+                Piece::Text(text) => out.push_str(text),
+                Piece::Field(letter, count) => {
+                    out.extend(std::iter::repeat_n('0', chars_max(*letter, *count)));
+                }
+            }
+        }
+    }
+
     /// Appends `time` to `out`.
     pub(super) fn print(&self, time: &Zoned, out: &mut String) {
         for piece in self.pieces() {
@@ -92,6 +108,33 @@ fn field(letter: char, count: usize, time: &Zoned, out: &mut String) -> fmt::Res
             _ => "AD",
         }),
         _ => zone(letter, count, time, out),
+    }
+}
+
+/// Letters of a field at most, whatever the time (from 1970 on) and the zone.
+fn chars_max(letter: char, count: usize) -> usize {
+    match (letter, count) {
+        ('y' | 'u' | 'Y', 2) => 2,
+        ('y' | 'u', _) => count.max(4),
+        // The last week of the year 9999 is of the year 10000.
+        ('Y', _) => count.max(5),
+        ('M' | 'L', 4) => "September".len(),
+        ('Q' | 'q', 4) => "1st quarter".len(),
+        ('E' | 'e' | 'c', 4) => "Wednesday".len(),
+        ('M' | 'L' | 'Q' | 'q' | 'E' | 'e' | 'c', 5) => 1,
+        ('M' | 'L' | 'Q' | 'q' | 'e' | 'c', 1 | 2) => 2,
+        ('M' | 'L' | 'Q' | 'q' | 'E' | 'e' | 'c', _) => 3,
+        ('D', _) => count.max(3),
+        ('n', _) => count.max(9),
+        ('A', _) => count.max(8),
+        ('N', _) => count.max(14),
+        ('g', _) => count.max(7),
+        ('S', _) => count,
+        ('B', _) => "in the afternoon".len(),
+        ('G', 4) => "Anno Domini".len(),
+        ('z' | 'v', _) => ZONE_CHARS_MAX,
+        ('O' | 'Z' | 'X' | 'x', _) => "GMT+00:00:00".len(),
+        _ => count.max(2),
     }
 }
 

@@ -4,25 +4,45 @@ use super::*;
 use millrace_types::SeededEntropy;
 
 const UUID: &str = "11111111-2222-4333-8444-555555555555";
+/// An error prefix as it has to be.
+const TYPED: &str = "e/!{firehose:error-output-type}/";
 /// 2026-07-13T14:05:09Z
 const INSTANT_MS: i64 = 1_783_951_509_000;
 
 fn parts<'a>(extension: &'a str, partition_keys: &'a [(&'a str, &'a str)]) -> KeyParts<'a> {
-    KeyParts { stream: "s", version: 2, instant_ms: INSTANT_MS, uuid: UUID, extension, partition_keys }
+    KeyParts { instant_ms: INSTANT_MS, uuid: UUID, extension, partition_keys }
 }
 
-fn data(prefix: &str, zone: &str, extension: &str) -> String {
-    let prefixes = Prefixes::new(prefix, "e/!{firehose:error-output-type}/", zone, false).unwrap();
-    prefixes.data_key(&parts(extension, &[]), &SeededEntropy::new(3)).unwrap()
+fn settings<'a>(prefix: &'a str, error_prefix: &'a str) -> PrefixSettings<'a> {
+    PrefixSettings {
+        stream: "s",
+        version: 2,
+        prefix,
+        error_prefix,
+        time_zone: "",
+        file_extension: "",
+        encrypted: false,
+        dynamic_partitioning: false,
+    }
+}
+
+fn partitioned(prefix: &str) -> Prefixes {
+    Prefixes::new(&PrefixSettings { dynamic_partitioning: true, ..settings(prefix, TYPED) }).unwrap()
+}
+
+fn data(prefix: &str, time_zone: &str, extension: &str) -> String {
+    let prefixes = Prefixes::new(&PrefixSettings { time_zone, ..settings(prefix, TYPED) }).unwrap();
+    prefixes.data_key(&parts(extension, &[]), &SeededEntropy::new(3))
 }
 
 fn error(prefix: &str, error_prefix: &str) -> String {
-    let prefixes = Prefixes::new(prefix, error_prefix, "", false).unwrap();
-    prefixes.error_key(&parts("", &[]), "processing-failed", &SeededEntropy::new(3)).unwrap()
+    let prefixes = Prefixes::new(&settings(prefix, error_prefix)).unwrap();
+    prefixes.error_key(&parts("", &[]), "processing-failed", &SeededEntropy::new(3))
 }
 
-fn refusal(prefix: &str, error_prefix: &str, zone: &str, partitioned: bool) -> String {
-    Prefixes::new(prefix, error_prefix, zone, partitioned).unwrap_err()
+fn refusal(prefix: &str, error_prefix: &str, time_zone: &str, dynamic_partitioning: bool) -> String {
+    let settings = PrefixSettings { time_zone, dynamic_partitioning, ..settings(prefix, error_prefix) };
+    Prefixes::new(&settings).unwrap_err()
 }
 
 /// `value` printed by `pattern`, in the folder that a prefix makes of it.
@@ -55,10 +75,9 @@ fn the_worked_examples_of_the_reference() {
     assert_eq!(error("raw/", ""), format!("raw/processing-failed/2026/07/13/14/{name}"));
     assert_eq!(error("", "bad/"), format!("bad/processing-failed/2026/07/13/14/{name}"));
 
-    let prefixes =
-        Prefixes::new("c=!{partitionKeyFromQuery:customer_id}/", "e/!{firehose:error-output-type}/", "", true).unwrap();
+    let prefixes = partitioned("c=!{partitionKeyFromQuery:customer_id}/");
     let keys = [("customer_id", "42")];
-    assert_eq!(prefixes.data_key(&parts("", &keys), &SeededEntropy::new(1)).unwrap(), format!("c=42/{name}"));
+    assert_eq!(prefixes.data_key(&parts("", &keys), &SeededEntropy::new(1)), format!("c=42/{name}"));
 }
 
 #[test]
@@ -106,9 +125,118 @@ fn refusals_have_the_texts_of_the_reference() {
     }
     for name in ["", "UTC", "Asia/Calcutta", "Europe/Kiev", "Asia/Tokyo", "America/Port-au-Prince", "Africa/Porto-Novo"]
     {
-        assert!(Prefixes::new("", "", name, false).is_ok(), "{name}");
+        assert!(Prefixes::new(&PrefixSettings { time_zone: name, ..settings("", "") }).is_ok(), "{name}");
     }
-    assert!(Prefixes::new("../x/", "", "", false).is_err());
+}
+
+#[test]
+fn keys_that_some_store_refuses_are_refused_with_the_member_and_the_reason() {
+    let control = "holds the control character U+";
+    let dots = "makes a key with a segment '.' or '..'";
+    let segment = |bytes: usize| format!("makes a key with {bytes} bytes between two slashes");
+    let long = format!("{}/", "x".repeat(256));
+    let two_bytes = format!("{}/", "ä".repeat(128));
+    let many = format!("!{{timestamp:yyyy}}/{}", "äää/".repeat(123));
+    for (prefix, error_prefix, wanted) in [
+        ("a\0b/", "", format!("Prefix {control}0000")),
+        ("a/\u{1b}/", TYPED, format!("Prefix {control}001B")),
+        ("", "e\t/", format!("ErrorOutputPrefix {control}0009")),
+        ("!{timestamp:'\u{7f}'}/", TYPED, format!("Prefix {control}007F")),
+        ("../x/", "", format!("Prefix {dots}")),
+        ("a/./b/", "", format!("Prefix {dots}")),
+        ("a/!{timestamp:'.'}./", TYPED, format!("Prefix {dots}")),
+        ("", "../", format!("ErrorOutputPrefix {dots}")),
+        (&long, "", format!("Prefix {}", segment(256))),
+        (&two_bytes, "", format!("Prefix {}", segment(256))),
+        ("", &long, format!("ErrorOutputPrefix {}", segment(256))),
+        // The name is `s-2-`, 20 bytes of time, 36 of UUID and `.parquet`.
+        (&format!("!{{firehose:random-string}}{}", "x".repeat(177)), TYPED, format!("Prefix {}", segment(256))),
+    ] {
+        let found = Prefixes::new(&settings(prefix, error_prefix)).err();
+        assert!(
+            found.as_ref().is_some_and(|found| found.starts_with(&wanted)),
+            "{prefix:?}: {found:?} is not {wanted}"
+        );
+    }
+    // 497 letters and 866 bytes, which a long name makes more than 1,024.
+    assert!(Prefixes::new(&settings(&many, TYPED)).is_ok());
+    let file_extension = format!(".{}", "x".repeat(127));
+    let found = Prefixes::new(&PrefixSettings { file_extension: &file_extension, ..settings(&many, TYPED) });
+    assert!(found.as_ref().is_err_and(|text| text.starts_with("Prefix makes a key of 1054 bytes")), "{found:?}");
+    // At the limits.
+    for prefix in ["..", "a/..", "...", ".a/", "/a//b/", &format!("{}/", "x".repeat(255)), &"x".repeat(255 - 15 - 68)] {
+        assert!(Prefixes::new(&settings(prefix, "")).is_ok(), "{prefix}");
+    }
+    let instruction = PrefixSettings { encrypted: true, ..settings("", TYPED) };
+    let name = |extra: usize| "x".repeat(255 - 68 - 12 + extra);
+    let fits = format!("!{{firehose:random-string}}/{}", name(0));
+    assert!(Prefixes::new(&PrefixSettings { prefix: &fits, ..instruction }).is_ok());
+    let over = format!("!{{firehose:random-string}}/{}", name(1));
+    assert!(Prefixes::new(&PrefixSettings { prefix: &over, ..instruction }).is_err());
+}
+
+/// A pattern may print more than its letters: that is counted when the stream is made, or the first
+/// record of a Wednesday in September would make a key that nothing can take.
+#[test]
+fn a_date_that_prints_longer_than_it_is_written_is_counted_at_its_longest() {
+    let longest = format!("!{{timestamp:{}}}/", "EEEE/".repeat(51));
+    assert_eq!(51 * 10 + 1, 511);
+    let prefixes = Prefixes::new(&settings(&longest, TYPED)).unwrap();
+    let wednesday = KeyParts { instant_ms: INSTANT_MS + 2 * 86_400_000, ..parts("", &[]) };
+    let key = prefixes.data_key(&wednesday, &SeededEntropy::new(1));
+    assert!(key.starts_with(&"Wednesday/".repeat(51)), "{key}");
+    let over = format!("!{{timestamp:{}}}/", "EEEE/".repeat(52));
+    let length = "Length of evaluated prefix cannot be greater than 512";
+    // 1 January 1970 was a Thursday: the same prefix fits then.
+    assert_eq!(Prefixes::new(&settings(&over, TYPED)).unwrap_err(), length);
+    let nanos = format!("!{{timestamp:{}}}/", "n-N-A/".repeat(16));
+    assert_eq!(Prefixes::new(&settings(&nanos, TYPED)).unwrap_err(), length);
+    // What AWS takes to the last letter: a prefix of 498 and `yyyy/MM/dd/HH/`.
+    let edge = "x/".repeat(249);
+    assert!(Prefixes::new(&settings(&edge, "e/")).is_ok());
+    assert_eq!(Prefixes::new(&settings(&format!("{edge}x"), "e/")).unwrap_err(), length);
+    // A long error folder is counted where a short one would fit.
+    let error_prefix = format!("{}!{{firehose:error-output-type}}/", "e/".repeat(245));
+    assert_eq!(Prefixes::new(&settings("", &error_prefix)).unwrap_err(), length);
+    // A pattern's text may be longer than what it prints, too: 400 quotes are a text of 199.
+    let quotes = format!("!{{timestamp:{}}}/", "''".repeat(200));
+    assert!(data(&quotes, "", "").starts_with(&format!("{}/s-2-", "'".repeat(199))));
+}
+
+#[test]
+fn no_field_prints_longer_than_its_longest() {
+    let zones: Vec<TimeZone> = jiff::tz::TimeZoneDatabase::bundled()
+        .available()
+        .filter_map(|name| jiff::tz::TimeZoneDatabase::bundled().get(name.as_str()).ok())
+        .collect();
+    assert!(zones.len() > 300, "{}", zones.len());
+    let instants: Vec<Timestamp> = (0..40)
+        .map(|nth| Timestamp::from_millisecond(nth * nth * nth * 4_000_000_123).unwrap())
+        .chain(["9999-12-28T23:59:59.999Z", "2026-09-30T12:00:00Z"].map(|text| text.parse().unwrap()))
+        .collect();
+    for letter in ('A'..='Z').chain('a'..='z') {
+        for count in 1..=19 {
+            let Some(pattern) = Pattern::parse(&letter.to_string().repeat(count)) else { continue };
+            let mut widest = String::new();
+            pattern.print_widest(&mut widest);
+            for (nth, zone) in zones.iter().enumerate() {
+                let mut printed = String::new();
+                pattern.print(&instants[nth % instants.len()].to_zoned(zone.clone()), &mut printed);
+                let name = zone.iana_name();
+                assert!(printed.len() <= widest.len(), "{letter}{count} {name:?}: {printed} {widest}");
+                assert!(!printed.is_empty() && !printed.contains(['/', '.']), "{letter}{count}: {printed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_instant_has_a_key() {
+    for instant_ms in [i64::MIN, -1, 0, i64::MAX] {
+        let prefixes = Prefixes::new(&settings("!{timestamp:u-MM}/", TYPED)).unwrap();
+        let key = prefixes.data_key(&KeyParts { instant_ms, ..parts("", &[]) }, &SeededEntropy::new(1));
+        assert!(key.starts_with("1970-01/") || key.starts_with("9999-12/"), "{key}");
+    }
 }
 
 #[test]
@@ -169,23 +297,38 @@ fn week_years_follow_the_us_calendar() {
 
 #[test]
 fn a_partition_value_never_leaves_the_prefix() {
-    let prefixes = Prefixes::new(
-        "t/!{partitionKeyFromLambda:a}/!{timestamp:yyyy}/!{partitionKeyFromLambda:b}/",
-        "e/!{firehose:error-output-type}/",
-        "",
-        true,
-    )
-    .unwrap();
+    let prefixes = partitioned("t/!{partitionKeyFromLambda:a}/!{timestamp:yyyy}/!{partitionKeyFromLambda:b}/");
     assert_eq!(prefixes.partition_keys().collect::<Vec<_>>(), ["a", "b"]);
-    let evaluated = |a: &str, b: &str| prefixes.evaluated_prefix(&[("b", b), ("a", a)]);
-    assert_eq!(evaluated("x", "y").unwrap(), "t/x/yyyy/y/");
-    assert_eq!(evaluated("x/y", "ä").unwrap(), "t/x/y/yyyy/ä/");
-    assert_eq!(evaluated("...", "..a").unwrap(), "t/.../yyyy/..a/");
-    for climbing in ["..", ".", "../..", "a/../b", "a/..", "\0", "a\nb", "\u{7f}"] {
-        assert!(evaluated(climbing, "y").is_err(), "{climbing:?}");
-        assert!(prefixes.data_key(&parts("", &[("a", "x"), ("b", climbing)]), &SeededEntropy::new(1)).is_err());
+    let evaluated = |a: &str, b: &str| prefixes.partition(&[("b", b), ("a", a)]);
+    assert_eq!(evaluated("x", "y").unwrap(), "t/x/\u{1}/y/");
+    assert_eq!(evaluated("x/y", "ä").unwrap(), "t/x/y/\u{1}/ä/");
+    assert_eq!(evaluated("...", "..a").unwrap(), "t/.../\u{1}/..a/");
+    for bad in ["..", ".", "../..", "a/../b", "a/..", "\0", "a\nb", "\u{7f}", "/a", "a/", "a//b", "/"] {
+        assert!(evaluated(bad, "y").is_err() && evaluated("y", bad).is_err(), "{bad:?}");
     }
-    assert_eq!(evaluated("", "y").unwrap_err(), "partitionKeys values must not be null or empty");
-    assert_eq!(prefixes.evaluated_prefix(&[("a", "x")]).unwrap_err(), "partitionKeys values must not be null or empty");
-    assert!(evaluated(&"x".repeat(600), "y").is_err());
+    let missing = "partitionKeys values must not be null or empty";
+    assert_eq!(evaluated("", "y").unwrap_err(), missing);
+    assert_eq!(prefixes.partition(&[("a", "x")]).unwrap_err(), missing);
+    // Too many letters, too many bytes between two slashes, too many in all.
+    for long in ["x/".repeat(250) + "x", "ä".repeat(128), "ää/".repeat(150) + "ä"] {
+        let error = evaluated(&long, &long).unwrap_err();
+        assert!(error.contains("at most") || error.contains("greater than 512"), "{error}");
+    }
+    assert!(evaluated(&"x".repeat(255), "y").is_ok());
+    // What was taken makes a key.
+    let key = prefixes.data_key(&parts("", &[("a", "x/y"), ("b", "z")]), &SeededEntropy::new(1));
+    assert_eq!(key, format!("t/x/y/2026/z/s-2-2026-07-13-14-05-09-{UUID}"));
+}
+
+#[test]
+fn partitions_are_one_only_when_their_keys_are() {
+    let prefixes = partitioned("!{partitionKeyFromLambda:a}!{timestamp:yyyy}!{partitionKeyFromLambda:b}/");
+    let partition = |a: &str, b: &str| prefixes.partition(&[("a", a), ("b", b)]).unwrap();
+    assert_ne!(partition("x", "yyyyq"), partition("xyyyy", "q"));
+    let random = partitioned("!{partitionKeyFromLambda:a}!{firehose:random-string}!{partitionKeyFromLambda:b}/");
+    let partition = |a: &str, b: &str| random.partition(&[("a", a), ("b", b)]).unwrap();
+    assert_ne!(partition("x", "random-stringq"), partition("xrandom-string", "q"));
+    let slashes = partitioned("!{partitionKeyFromLambda:a}/!{partitionKeyFromLambda:b}/");
+    let partition = |a: &str, b: &str| slashes.partition(&[("a", a), ("b", b)]).unwrap();
+    assert_eq!(partition("x/y", "z"), partition("x", "y/z"));
 }

@@ -40,6 +40,7 @@ pub(crate) async fn invoke(
     let mut version = None;
     for (key, value) in pairs(query) {
         match key {
+            "version" if version.is_some() => return Err(twice("query parameter", key)),
             "version" => version = Some(number(key, value)?),
             other => return Err(ApiError::invalid(format!("unknown query parameter {other}: there is only version"))),
         }
@@ -74,13 +75,20 @@ fn from_headers(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, ApiError> {
 
 fn set(options: &mut DeployOptions, name: &str, value: &str) -> Result<(), ApiError> {
     if let Some(setting) = name.strip_prefix("setting-").or_else(|| name.strip_prefix("setting.")) {
-        options.settings.insert(percent_decoded(setting)?, value.to_owned());
+        let setting = percent_decoded(setting)?;
+        if options.settings.contains_key(&setting) {
+            return Err(twice("setting", &setting));
+        }
+        options.settings.insert(setting, value.to_owned());
         if options.settings.len() > SETTINGS_MAX {
             return Err(ApiError::invalid(format!("a function takes at most {SETTINGS_MAX} settings")));
         }
         return Ok(());
     }
     match name {
+        "memory-bytes" if options.memory_bytes.is_some() => return Err(twice("deploy option", name)),
+        "deadline-ms" if options.deadline_ms.is_some() => return Err(twice("deploy option", name)),
+        "warm" if options.warm.is_some() => return Err(twice("deploy option", name)),
         "memory-bytes" => options.memory_bytes = Some(number(name, value)?),
         "deadline-ms" => options.deadline_ms = Some(number(name, value)?),
         "warm" => {
@@ -97,6 +105,11 @@ fn set(options: &mut DeployOptions, name: &str, value: &str) -> Result<(), ApiEr
         }
     }
     Ok(())
+}
+
+/// Of two, one would be dropped unseen.
+fn twice(what: &str, name: &str) -> ApiError {
+    ApiError::new(Code::Serialization, format!("the {what} {name:.80} is given more than once"))
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, ApiError> {
@@ -167,6 +180,24 @@ mod tests {
         assert_eq!(found.settings["Mode"], "a b");
         assert_eq!(found.settings["level"], "debug");
         assert_eq!((found.memory_bytes, found.deadline_ms, found.warm), (Some(1024), Some(9), Some(true)));
+    }
+
+    #[test]
+    fn what_is_given_twice_is_refused_by_name() {
+        let level = ("x-millrace-setting-level", "a");
+        for (uri, headers, named) in [
+            ("/x?setting.a=1&setting.a=1", vec![], "the setting a "),
+            ("/x?setting.a=1&setting.%61=2", vec![], "the setting a "),
+            ("/x?setting.level=1", vec![level], "the setting level "),
+            ("/x", vec![level, level], "the setting level "),
+            ("/x?memory-bytes=1&memory-bytes=1", vec![], "the deploy option memory-bytes "),
+            ("/x?warm=true", vec![("x-millrace-warm", "true")], "the deploy option warm "),
+            ("/x?deadline-ms=1&x-millrace-deadline-ms=2", vec![], "the deploy option deadline-ms "),
+        ] {
+            let error = options(&parts(uri, &headers)).expect_err(uri);
+            assert_eq!(error.slug, "request.malformed");
+            assert!(error.message.contains(named) && error.message.ends_with("is given more than once"), "{error}");
+        }
     }
 
     #[test]

@@ -105,8 +105,8 @@ pub trait Admin: Send + Sync + std::fmt::Debug {
     /// Whether the key ring holds the key that a KMS ARN names.
     fn has_key(&self, kms_key_arn: &str) -> bool;
 
-    /// Whether records can be taken durably now; else why not.
-    fn ready(&self) -> Result<(), String>;
+    /// Whether records can be taken durably, by a look at this moment; else why not.
+    async fn ready(&self) -> Result<(), String>;
 }
 
 impl From<AdminError> for ApiError {

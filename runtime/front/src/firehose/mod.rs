@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::error::{ApiError, Code};
 use crate::protocol::shape::Member;
+use crate::protocol::tree::tree;
 use crate::settings::{CONTROL_BODY_BYTES_MAX, PUT_BODY_BYTES_MAX};
 use crate::shared::Shared;
 use create_delivery_stream::Known;
@@ -182,7 +183,7 @@ pub(crate) async fn run(shared: &Shared, operation: Operation, body: &[u8]) -> R
 fn parse_create(shared: &Shared, body: &[u8]) -> Result<NewStream, ApiError> {
     let known = Known {
         key: &|arn| shared.admin.has_key(arn),
-        table: &|database, table| shared.backend.has_table(database, table),
+        table: &|database, table, version| shared.backend.has_table(database, table, version),
     };
     create_delivery_stream::parse(&tree(body)?, &known)
 }
@@ -204,10 +205,6 @@ pub(crate) async fn append(backend: &dyn Backend, name: &str, batch: Batch) -> R
             Err(ApiError::slugged(Code::ServiceUnavailable, slug, format!("{message} ({slug})")))
         }
     }
-}
-
-fn tree(body: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::new(Code::Serialization, error.to_string()))
 }
 
 fn text(value: &Value) -> Bytes {

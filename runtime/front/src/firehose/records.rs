@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use crate::error::{ApiError, Code};
 use crate::protocol::patterns;
 use crate::protocol::shape::{FINDINGS_MAX, finding};
+use crate::protocol::tree::twice;
 use crate::settings::RECORD_BYTES_MAX;
 
 /// Records of one `PutRecordBatch`.
@@ -219,13 +220,18 @@ impl<'de> Visitor<'de> for Request<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let reader = self.0;
+        let (mut named, mut held) = (false, false);
         while let Some(field) = map.next_key_seed(FieldSeed(reader.put))? {
             match field {
-                Field::Name => reader.name = map.next_value()?,
-                // Both would be taken, or the first lost: neither is what the client meant.
-                Field::Records if reader.records.is_some() => {
-                    return Err(A::Error::custom("the records are given twice"));
+                // Both would be taken, or one lost: neither is what the client meant.
+                Field::Name if std::mem::replace(&mut named, true) => {
+                    return Err(A::Error::custom(twice("DeliveryStreamName")));
                 }
+                Field::Records if std::mem::replace(&mut held, true) => {
+                    let name = if reader.put == Put::One { "Record" } else { "Records" };
+                    return Err(A::Error::custom(twice(name)));
+                }
+                Field::Name => reader.name = map.next_value()?,
                 Field::Records if reader.put == Put::One => {
                     map.next_value_seed(Record { reader: &mut *reader, index: 0 })?;
                 }
@@ -308,10 +314,10 @@ impl<'de> Visitor<'de> for Record<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { reader, index } = self;
-        let mut has_data = false;
+        let (mut given, mut has_data) = (false, false);
         while let Some(name) = map.next_key_seed(DataSeed)? {
             match name {
-                None if has_data => return Err(A::Error::custom("Data is given twice in one record")),
+                None if std::mem::replace(&mut given, true) => return Err(A::Error::custom(twice("Data"))),
                 None => has_data = map.next_value_seed(Data { reader: &mut *reader, index })?,
                 Some(name) => {
                     map.next_value::<IgnoredAny>()?;

@@ -137,6 +137,24 @@ fn what_is_no_request_is_a_serialization_error() {
 }
 
 #[test]
+fn a_member_that_stands_twice_is_named_whatever_its_value() {
+    for (put, name, body) in [
+        (Put::Batch, "DeliveryStreamName", r#"{"DeliveryStreamName":"s","Records":[],"DeliveryStreamName":"s"}"#),
+        (Put::Batch, "DeliveryStreamName", r#"{"DeliveryStreamName":null,"DeliveryStreamName":"s"}"#),
+        (Put::Batch, "Records", r#"{"Records":null,"Records":[{"Data":""}],"DeliveryStreamName":"s"}"#),
+        (Put::Batch, "Data", r#"{"DeliveryStreamName":"s","Records":[{"Data":null,"Data":"YQ=="}]}"#),
+        (Put::Batch, "Data", r#"{"DeliveryStreamName":"s","Records":[{"Data":"","D\u0061ta":""}]}"#),
+        (Put::One, "Record", r#"{"DeliveryStreamName":"s","Record":null,"Record":{"Data":""}}"#),
+        (Put::One, "Record", r#"{"DeliveryStreamName":"s","Record":{"Data":""},"Record":{"Data":""}}"#),
+        (Put::One, "Data", r#"{"DeliveryStreamName":"s","Record":{"Data":"YQ==","Data":"YQ=="}}"#),
+    ] {
+        let (code, message) = refused(put, body);
+        assert_eq!(code, Code::Serialization, "{body}");
+        assert!(message.starts_with(&format!("The member {name} is given twice in one object")), "{message}");
+    }
+}
+
+#[test]
 fn sizes_are_limited_exactly() {
     let longest = vec![7u8; RECORD_BYTES_MAX];
     let (_, batch) = decode(batch_body(std::slice::from_ref(&longest)).as_bytes(), Put::Batch, 0).expect("fits");

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use crate::body::Received;
 use crate::budget::Share;
 use crate::error::{ApiError, Code};
+use crate::header::single;
 use crate::settings::{
     DECOMPRESSION_RATIO_MAX, INGEST_BODY_BYTES_MAX, INGEST_DECODED_BYTES_MAX, RATIO_FREE_BYTES, RECORD_BYTES_MAX,
 };
@@ -45,13 +46,13 @@ impl Kind {
     /// Reads the head.
     ///
     /// # Errors
-    /// `Media` for types and encodings that are not taken.
+    /// `Media` for types and encodings that are not taken; `Serialization` where one is given twice.
     pub(crate) fn of(parts: &Parts) -> Result<Self, ApiError> {
-        let text = |name| {
-            let value = parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-            value.unwrap_or_default().chars().take(100).collect::<String>().to_ascii_lowercase()
+        let text = |name| -> Result<String, ApiError> {
+            let value = single(&parts.headers, &name)?.map(|value| String::from_utf8_lossy(value.as_bytes()));
+            Ok(value.unwrap_or_default().chars().take(100).collect::<String>().to_ascii_lowercase())
         };
-        let content_type: String = text(CONTENT_TYPE);
+        let content_type = text(CONTENT_TYPE)?;
         let form = match content_type.split(';').next().unwrap_or_default().trim() {
             "application/json" => Form::Array,
             "application/octet-stream" => Form::Raw,
@@ -71,7 +72,7 @@ impl Kind {
                 ));
             }
         };
-        let content_encoding: String = text(CONTENT_ENCODING);
+        let content_encoding = text(CONTENT_ENCODING)?;
         let encoding = match content_encoding.trim() {
             "" | "identity" => Encoding::Identity,
             "gzip" | "x-gzip" => Encoding::Gzip,

@@ -2,16 +2,20 @@
 //! and nothing of the body is decoded before that.
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HeaderValue};
+use http::StatusCode;
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use hyper::body::Body;
 
 use crate::access::Caller;
 use crate::body::{Limit, receive};
 use crate::error::{AMZ_JSON, ApiError, Code, Reply, reply};
 use crate::firehose::{self, Operation};
+use crate::header::single;
 use crate::shared::Shared;
+
+/// The header that names the operation.
+static TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// Runs the request; answers the operation, when there is one, and the reply.
 pub(crate) async fn serve<B>(
@@ -23,7 +27,8 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    match firehose::operation(target(&parts.headers)) {
+    let target = single(&parts.headers, &TARGET).map(|target| target.map(HeaderValue::as_bytes));
+    match target.and_then(firehose::operation) {
         Err(error) => (None, Err(error)),
         Ok(operation) => (Some(operation), run(shared, operation, parts, body).await),
     }
@@ -35,7 +40,10 @@ where
     B::Error: std::fmt::Display,
 {
     let mut caller = Caller::aws(&shared.policy, parts, shared.clock.now_ms())?;
-    if let Some(encoding) = parts.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(ApiError::new(Code::Serialization, "POST / takes no query: the body says everything"));
+    }
+    if let Some(encoding) = single(&parts.headers, &CONTENT_ENCODING)?.filter(|encoding| *encoding != "identity") {
         let encoding = String::from_utf8_lossy(encoding.as_bytes()).chars().take(40).collect::<String>();
         return Err(ApiError::new(
             Code::Serialization,
@@ -48,8 +56,4 @@ where
     let answer = firehose::run(shared, operation, &received.bytes).await;
     drop(received);
     Ok(reply(StatusCode::OK, AMZ_JSON, answer?))
-}
-
-fn target(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get("x-amz-target").map(HeaderValue::as_bytes)
 }

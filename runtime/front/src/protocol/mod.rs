@@ -3,4 +3,5 @@
 pub(crate) mod json;
 pub(crate) mod patterns;
 pub(crate) mod shape;
+pub(crate) mod tree;
 pub(crate) mod view;

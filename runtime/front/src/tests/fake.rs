@@ -64,7 +64,7 @@ impl Backend for Memory {
         self.streams.lock().keys().cloned().collect()
     }
 
-    fn has_table(&self, _database: &str, _table: &str) -> bool {
+    fn has_table(&self, _database: &str, _table: &str, _version: Option<u32>) -> bool {
         false
     }
 
@@ -191,7 +191,7 @@ impl Admin for Desk {
         false
     }
 
-    fn ready(&self) -> Result<(), String> {
+    async fn ready(&self) -> Result<(), String> {
         self.not_ready.lock().clone().map_or(Ok(()), Err)
     }
 }

@@ -7,7 +7,7 @@ use millrace_auth::{Policy, SigningParams, body_sha256_hex, sign};
 use serde_json::json;
 
 use super::fake::{Answer, KEY, NOW_MS, TOKEN, World, aws, create, keys, world};
-use crate::settings::{INGEST_BODY_BYTES_MAX, PUT_BODY_BYTES_MAX};
+use crate::settings::{INGEST_BODY_BYTES_MAX, MODULE_BYTES_MAX, PUT_BODY_BYTES_MAX, SCHEMA_BYTES_MAX};
 
 fn signed(mut request: Request<Full<Bytes>>, body: &[u8], now_ms: i64) -> Request<Full<Bytes>> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -83,6 +83,30 @@ async fn wrong_requests_have_their_types() {
         assert_eq!((answer.status.as_u16(), kind(&answer).as_str()), (400, wanted));
         assert_eq!(answer.headers["x-amzn-errortype"], wanted);
     }
+    for (operation, body) in [
+        ("PutRecord", r#"{"DeliveryStreamName":"s","DeliveryStreamName":"s","Record":{"Data":""}}"#),
+        ("PutRecordBatch", r#"{"DeliveryStreamName":"s","DeliveryStreamName":"x","Records":[{"Data":""}]}"#),
+        ("DescribeDeliveryStream", r#"{"DeliveryStreamName":"x","DeliveryStreamName":"s"}"#),
+        ("CreateDeliveryStream", r#"{"DeliveryStreamName":"t","DeliveryStreamName":"u"}"#),
+        ("DeleteDeliveryStream", r#"{"DeliveryStreamName":"s","DeliveryStreamName":"s"}"#),
+        ("ListTagsForDeliveryStream", r#"{"DeliveryStreamName":"s","DeliveryStreamName":"s"}"#),
+    ] {
+        let answer = world.send(aws(operation, body)).await;
+        assert_eq!((answer.status.as_u16(), kind(&answer).as_str()), (400, "SerializationException"), "{operation}");
+        let message = answer.json()["Message"].as_str().expect("a text").to_owned();
+        assert!(message.starts_with("The member DeliveryStreamName is given twice in one object"), "{message}");
+    }
+    for header in ["x-amz-target", "content-encoding"] {
+        let mut twice = aws("ListDeliveryStreams", "{}");
+        for value in ["identity", "identity"] {
+            twice.headers_mut().append(header, HeaderValue::from_static(value));
+        }
+        let message = world.send(twice).await.json()["Message"].as_str().expect("a text").to_owned();
+        assert_eq!(message, format!("The header {header} is given more than once"));
+    }
+    let mut asked = aws("ListDeliveryStreams", "{}");
+    *asked.uri_mut() = "/?Limit=1".parse().expect("a path");
+    assert_eq!(kind(&world.send(asked).await), "SerializationException");
     let mut packed = aws("ListDeliveryStreams", "{}");
     packed.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
     assert!(world.send(packed).await.json()["Message"].as_str().expect("a text").contains("gzip"));
@@ -133,6 +157,16 @@ async fn plain_ingest_takes_lines_arrays_and_raw_bodies() {
         (post("application/xml", "identity", b"x".to_vec()), 415, "request.media"),
         (post("text/plain", "br", b"x".to_vec()), 415, "request.media"),
         (post("text/plain", "gzip", b"x".to_vec()), 400, "request.malformed"),
+        (
+            plain("POST", path)
+                .header("content-type", "text/plain")
+                .header("content-type", "application/json")
+                .body(Full::from("x"))
+                .expect("a request"),
+            400,
+            "request.malformed",
+        ),
+        (plain("POST", &format!("{path}?form=raw")).body(Full::from("x")).expect("a request"), 400, "request.invalid"),
         (post("text/plain", "identity", b"\n\n".to_vec()), 400, "request.empty"),
         (post("text/plain", "identity", vec![b'x'; INGEST_BODY_BYTES_MAX + 1]), 413, "request.too-large"),
         (post("text/plain", "zstd", bomb), 413, "request.bomb"),
@@ -182,6 +216,26 @@ async fn functions_and_schemas() {
     assert_eq!((empty.status.as_u16(), &empty.json()["error"]["code"]), (400, &json!("function.module")));
     let invoke = plain("POST", "/v1/functions/f/invoke?version=2").body(Full::from("1\n2")).expect("a request");
     assert_eq!(world.send(invoke).await.json(), json!({ "name": "f", "version": 2, "records": 2 }));
+    for (method, path, slug) in [
+        ("POST", "/v1/functions/f/invoke?version=2&version=2", "request.malformed"),
+        ("POST", "/v1/functions/f/invoke?vresion=2", "request.invalid"),
+        ("PUT", "/v1/functions/f?warm=true&warm=true", "request.malformed"),
+        ("PUT", "/v1/functions/f?setting.a=1&setting.a=2", "request.malformed"),
+        ("PUT", "/v1/schemas/db/..", "schema.name"),
+        ("PUT", "/v1/schemas/Db/t", "schema.name"),
+        ("PUT", "/v1/schemas/db/t?version=2", "request.invalid"),
+        ("GET", "/v1/status?stream=s", "request.invalid"),
+        ("GET", "/v1/functions?name=f", "request.invalid"),
+    ] {
+        let answer = world.send(plain(method, path).body(Full::from("wasm")).expect("a request")).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (400, &json!(slug)), "{path}");
+    }
+    for (path, bytes_max) in [("/v1/functions/f", MODULE_BYTES_MAX), ("/v1/schemas/db/t", SCHEMA_BYTES_MAX)] {
+        let body = Full::new(Bytes::from(vec![0; bytes_max + 1]));
+        let answer = world.send(plain("PUT", path).body(body).expect("a request")).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["error"]["code"]), (413, &json!("request.too-large")));
+    }
+    assert_eq!(world.desk.deployed.lock().len(), 1, "nothing of a refused deployment is kept");
     let put = plain("PUT", "/v1/schemas/db/t").body(Full::from("{}")).expect("a request");
     assert_eq!(world.send(put).await.json()["definition"], "{}");
     assert_eq!(get(&world, "/v1/functions").await.json(), json!({ "functions": [] }));

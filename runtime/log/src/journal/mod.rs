@@ -201,7 +201,7 @@ impl Journal {
     pub fn status(&self) -> JournalStatus {
         let shared = &*self.handle.shared;
         let free_bytes = shared.disk.free_bytes(&shared.dir).unwrap_or(0);
-        let bytes_on_disk = shared.used_bytes();
+        let (bytes_on_disk, refusing) = (shared.used_bytes(), shared.refusal());
         let spare = usize::from(shared.spares.is_ready());
         let store = shared.store.lock();
         JournalStatus {
@@ -210,8 +210,24 @@ impl Journal {
             bytes_on_disk,
             limit_bytes: shared.settings.disk_bytes_max,
             free_bytes,
+            refusing,
             ..store.status.clone()
         }
+    }
+
+    /// Why records cannot be taken now: [`Error::Failed`] or [`Error::DiskFull`]. Looks at the disk, and
+    /// where a segment could not be prepared tries it again: what it says is of this moment, though no
+    /// record was put. Blocks for as long as the disk does.
+    ///
+    /// # Errors
+    /// As it says.
+    pub fn ready(&self) -> Result<(), Error> {
+        let shared = &*self.handle.shared;
+        if let Some(why) = &shared.store.lock().failed {
+            return Err(Error::Failed(Arc::clone(why)));
+        }
+        shared.spares.retry(shared);
+        shared.refusal().map_or(Ok(()), |refusal| Err(Error::DiskFull(refusal)))
     }
 
     /// Makes durable what is queued and stops the threads. What lies on disk is what a kill would leave.

@@ -4,14 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use millrace_types::Clock;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::JournalSettings;
 use crate::disk::{Disk, DiskFile};
 use crate::file::segment_name;
 use crate::store::Store;
+use crate::{JournalSettings, Refusal};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -40,6 +41,26 @@ impl Shared {
         self.stop.load(Ordering::Acquire)
     }
 
+    /// Why records cannot be taken, by what the file system says now.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        if self.spares.has_failed() {
+            return Some(Refusal::NoSpace);
+        }
+        let (headroom_bytes, limit) = (self.settings.headroom_bytes, self.settings.disk_bytes_max);
+        match self.disk.free_bytes(&self.dir) {
+            Ok(free_bytes) if free_bytes < headroom_bytes => {
+                return Some(Refusal::Headroom { free_bytes, headroom_bytes });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the free space is not known"),
+        }
+        let limit_bytes = limit?;
+        let used_bytes = self.used_bytes();
+        // The next segment has to fit too.
+        let full = used_bytes + self.settings.segment_bytes > limit_bytes;
+        full.then_some(Refusal::Limit { used_bytes, limit_bytes })
+    }
+
     /// Bytes on disk, the spare among them.
     pub(crate) fn used_bytes(&self) -> u64 {
         let spare = if self.spares.is_ready() { self.settings.segment_bytes } else { 0 };
@@ -47,6 +68,9 @@ impl Shared {
         used + spare
     }
 }
+
+/// How long a failed attempt to prepare a segment is good for, where nobody waits for one.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Segments are prepared one ahead, so that decisions always find room.
 #[derive(Debug)]
@@ -59,6 +83,8 @@ pub(crate) struct Spares {
 struct Slot {
     state: Spare,
     next_number: u64,
+    /// When somebody last looked whether a segment can be prepared again.
+    retried: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -72,7 +98,7 @@ enum Spare {
 impl Spares {
     /// None yet; segments are numbered from `next_number`.
     pub(crate) fn new(next_number: u64) -> Self {
-        let slot = Slot { state: Spare::Empty, next_number };
+        let slot = Slot { state: Spare::Empty, next_number, retried: None };
         Self { slot: Mutex::new(slot), changed: Condvar::new() }
     }
 
@@ -108,6 +134,21 @@ impl Spares {
             slot.put(number, made);
         }
         matches!(slot.state, Spare::Ready(..))
+    }
+
+    /// Prepares one where the last attempt failed: the part of who asks how things are now. Once a
+    /// second, and not while another is at it.
+    pub(super) fn retry(&self, shared: &Shared) {
+        let Some(mut slot) = self.slot.try_lock() else { return };
+        let now = shared.clock.monotonic();
+        let fresh = slot.retried.is_some_and(|at| now.saturating_sub(at) < RETRY_EVERY);
+        if !matches!(slot.state, Spare::Failed) || fresh {
+            return;
+        }
+        slot.retried = Some(now);
+        let number = slot.number();
+        let made = make_segment(&*shared.disk, &shared.dir, number, shared.settings.segment_bytes);
+        slot.put(number, made);
     }
 
     /// The slot when nobody prepares a segment.

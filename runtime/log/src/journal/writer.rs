@@ -192,7 +192,6 @@ impl Writer {
                 None => tracing::info!("there is room again"),
             }
             self.refusing = found;
-            self.shared.store.lock().status.refusing = found;
         }
         found
     }
@@ -202,19 +201,7 @@ impl Writer {
         if spare_needed && !shared.spares.ensure(shared) {
             return Some(Refusal::NoSpace);
         }
-        let (headroom_bytes, limit) = (shared.settings.headroom_bytes, shared.settings.disk_bytes_max);
-        match shared.disk.free_bytes(&shared.dir) {
-            Ok(free_bytes) if free_bytes < headroom_bytes => {
-                return Some(Refusal::Headroom { free_bytes, headroom_bytes });
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the free space is not known"),
-        }
-        let limit_bytes = limit?;
-        let used_bytes = shared.used_bytes();
-        // The next segment has to fit too.
-        let full = used_bytes + shared.settings.segment_bytes > limit_bytes;
-        full.then_some(Refusal::Limit { used_bytes, limit_bytes })
+        shared.refusal()
     }
 
     /// Makes room for `bytes` more in the segment.

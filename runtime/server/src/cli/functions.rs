@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use http::Method;
 
-use super::{Endpoint, outcome, read_file};
+use super::{Endpoint, key_values, outcome, read_file};
 
 /// Bytes of a module.
 const MODULE_BYTES_MAX: u64 = 64 << 20;
@@ -42,9 +42,8 @@ impl Deploy {
     pub(super) async fn run(self) -> Result<()> {
         let module = read_file(&self.file, MODULE_BYTES_MAX)?;
         let mut query = Vec::new();
-        for pair in &self.set {
-            let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write KEY=VALUE"))?;
-            query.push(format!("setting.{}={}", escape(key), escape(value)));
+        for (key, value) in key_values("--set", &self.set)? {
+            query.push(format!("setting.{}={}", escape(&key), escape(&value)));
         }
         query.extend(self.memory_bytes.map(|n| format!("memory-bytes={n}")));
         query.extend(self.deadline_ms.map(|n| format!("deadline-ms={n}")));

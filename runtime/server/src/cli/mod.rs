@@ -12,6 +12,7 @@ mod serve;
 mod status;
 mod test;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -98,10 +99,41 @@ fn client(command: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.context("starting the async runtime")?.block_on(command)
 }
 
+/// The pairs of a flag that takes KEY=VALUE; a key that is given twice is refused, not the last taken.
+fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').with_context(|| format!("{flag} {pair}: write KEY=VALUE"))?;
+        let before = found.insert(key.to_owned(), value.to_owned());
+        anyhow::ensure!(before.is_none(), "{flag} gives {key} more than once: give it once");
+    }
+    Ok(found)
+}
+
 /// Reads a file whole, up to `bytes_max` bytes.
 fn read_file(path: &std::path::Path, bytes_max: u64) -> Result<Vec<u8>> {
     let shown = path.display();
     let length = std::fs::metadata(path).with_context(|| format!("reading {shown}"))?.len();
     anyhow::ensure!(length <= bytes_max, "{shown} has {length} bytes; at most {bytes_max} are taken");
     std::fs::read(path).with_context(|| format!("reading {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_given_once() {
+        let pairs = |pairs: &[&str]| key_values("--set", &pairs.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
+        let found = pairs(&["a=1", "b=x=y", "A="]).expect("good");
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("A", ""), ("a", "1"), ("b", "x=y")].map(|(k, v)| (k.to_owned(), v.to_owned()))
+        );
+        assert_eq!(
+            pairs(&["a=1", "b=2", "a=1"]).expect_err("twice").to_string(),
+            "--set gives a more than once: give it once"
+        );
+        assert_eq!(pairs(&["a"]).expect_err("no pair").to_string(), "--set a: write KEY=VALUE");
+    }
 }

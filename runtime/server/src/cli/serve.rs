@@ -4,10 +4,11 @@ use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
+use super::key_values;
 use crate::assemble::{Server, assemble};
 use crate::settings::{self, Settings};
 use crate::signal::Stops;
@@ -61,11 +62,7 @@ impl Serve {
     }
 
     fn flags(&self) -> Result<Vec<(String, String)>> {
-        let mut flags = Vec::new();
-        for pair in &self.set {
-            let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write KEY=VALUE"))?;
-            flags.push((key.to_owned(), value.to_owned()));
-        }
+        let mut flags = key_values("--set", &self.set)?;
         let path = |path: &PathBuf| path.to_string_lossy().into_owned();
         let named = [
             ("data_dir", self.data_dir.as_ref().map(path)),
@@ -76,8 +73,11 @@ impl Serve {
             ("dev", self.dev.then(|| "true".to_owned())),
             ("tls_dev", self.tls_dev.then(|| "true".to_owned())),
         ];
-        flags.extend(named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
-        Ok(flags)
+        for (key, value) in named.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+            let before = flags.insert(key.to_owned(), value);
+            ensure!(before.is_none(), "{key} is given by its flag and by --set: give it once");
+        }
+        Ok(flags.into_iter().collect())
     }
 }
 

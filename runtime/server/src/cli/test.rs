@@ -1,6 +1,5 @@
 //! `millrace test`: a module over records in this process, without a server.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use clap::Args;
 use millrace_transform::{CompileLimits, Compiler, Function, Host, HostSettings, Limits, LogLevel, LogSink};
 use millrace_types::{BatchBuilder, Clock, SystemClock, SystemEntropy};
 
-use super::{outcome, read_file};
+use super::{key_values, outcome, read_file};
 
 /// Bytes of an input file.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
@@ -40,11 +39,7 @@ impl LogSink for ToStderr {
 
 impl Test {
     pub(super) fn run(self) -> Result<()> {
-        let mut settings = BTreeMap::new();
-        for pair in &self.set {
-            let (key, value) = pair.split_once('=').with_context(|| format!("--set {pair}: write KEY=VALUE"))?;
-            settings.insert(key.to_owned(), value.to_owned());
-        }
+        let settings = key_values("--set", &self.set)?;
         let module = read_file(&self.file, MODULE_BYTES_MAX)?;
         let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
         let built = compiler.build(&module).with_context(|| format!("{}", self.file.display()))?;

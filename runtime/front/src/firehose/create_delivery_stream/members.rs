@@ -169,12 +169,7 @@ static SCHEMA: [Member; 6] = [
     optional("DatabaseName", NO_SPACE),
     optional("TableName", NO_SPACE),
     shown("Region", NO_SPACE, NO_CATALOG),
-    only(
-        "VersionId",
-        NO_SPACE,
-        &["LATEST", "INFER_RELAXED", "INFER_STRICT"],
-        "use LATEST, or INFER_RELAXED or INFER_STRICT without a table",
-    ),
+    optional("VersionId", NO_SPACE),
 ];
 
 static INPUT_FORMAT: [Member; 1] = [optional("Deserializer", Shape::Structure(&DESERIALIZER))];

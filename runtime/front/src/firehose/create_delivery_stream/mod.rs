@@ -1,6 +1,8 @@
 //! `CreateDeliveryStream`: checks in the service's order, then the destination in its checked form.
 
 mod conversion;
+#[cfg(test)]
+mod limits_tests;
 mod members;
 mod processing;
 #[cfg(test)]
@@ -9,7 +11,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use millrace_catalog::{Buffering, DynamicPartitioning, NewStream, ObjectDestination};
-use millrace_encode::Prefixes;
+use millrace_encode::{PrefixSettings, Prefixes};
 use serde_json::Value;
 
 use crate::error::ApiError;
@@ -26,6 +28,8 @@ const BUFFERING_LARGE_DEFAULT: Buffering = Buffering { size_mib: 128, interval_s
 const LARGE_SIZE_MIB_MIN: u32 = 64;
 /// Least `IntervalInSeconds` with dynamic partitioning.
 const PARTITIONED_INTERVAL_S_MIN: u32 = 60;
+/// `VersionId` of a new stream.
+const FIRST_VERSION: u64 = 1;
 /// `DurationInSeconds` of dynamic partitioning when none is given.
 const PARTITIONING_RETRY_S: u32 = 300;
 
@@ -33,8 +37,8 @@ const PARTITIONING_RETRY_S: u32 = 300;
 pub(crate) struct Known<'a> {
     /// Whether the key ring holds the key that a KMS ARN names.
     pub(crate) key: &'a dyn Fn(&str) -> bool,
-    /// Whether a table of a database is registered.
-    pub(crate) table: &'a dyn Fn(&str, &str) -> bool,
+    /// Whether a version (the newest when `None`) of a table of a database is registered.
+    pub(crate) table: &'a dyn Fn(&str, &str, Option<u32>) -> bool,
 }
 
 /// Checks the request.
@@ -53,11 +57,9 @@ pub(crate) fn parse(request: &Value, known: &Known<'_>) -> Result<NewStream, Api
     let Some(given) = extended.or_else(|| view.structure("S3DestinationConfiguration")) else {
         return Err(ApiError::invalid("Exactly one destination configuration is supported for a Firehose"));
     };
-    Ok(NewStream {
-        name: view.text_or_empty("DeliveryStreamName"),
-        tags: tags(view)?,
-        destination: destination(given, extended.is_some(), known)?,
-    })
+    let name = view.text_or_empty("DeliveryStreamName");
+    let (tags, destination) = (tags(view)?, destination(&name, given, extended.is_some(), known)?);
+    Ok(NewStream { name, tags, destination })
 }
 
 fn tags(view: View<'_>) -> Result<BTreeMap<String, String>, ApiError> {
@@ -71,7 +73,12 @@ fn tags(view: View<'_>) -> Result<BTreeMap<String, String>, ApiError> {
     Ok(tags)
 }
 
-fn destination(given: View<'_>, extended: bool, known: &Known<'_>) -> Result<ObjectDestination, ApiError> {
+fn destination(
+    stream: &str,
+    given: View<'_>,
+    extended: bool,
+    known: &Known<'_>,
+) -> Result<ObjectDestination, ApiError> {
     let bucket_arn = given.text_or_empty("BucketARN");
     let role_arn = given.text_or_empty("RoleARN");
     let partitioning = dynamic_partitioning(given);
@@ -89,7 +96,19 @@ fn destination(given: View<'_>, extended: bool, known: &Known<'_>) -> Result<Obj
     let prefix = given.text_or_empty("Prefix");
     let error_output_prefix = given.text_or_empty("ErrorOutputPrefix");
     let custom_time_zone = given.text("CustomTimeZone").filter(|zone| !zone.is_empty()).unwrap_or("UTC").to_owned();
-    Prefixes::new(&prefix, &error_output_prefix, &custom_time_zone, partitioned).map_err(ApiError::invalid)?;
+    let file_extension = given.text_or_empty("FileExtension");
+    let kms_key_arn = encryption(given, known)?;
+    Prefixes::new(&PrefixSettings {
+        stream,
+        version: FIRST_VERSION,
+        prefix: &prefix,
+        error_prefix: &error_output_prefix,
+        time_zone: &custom_time_zone,
+        file_extension: &file_extension,
+        encrypted: kms_key_arn.is_some(),
+        dynamic_partitioning: partitioned,
+    })
+    .map_err(ApiError::invalid)?;
     check_partition_source(&prefix, processing.function.is_some())?;
     Ok(ObjectDestination {
         extended,
@@ -98,11 +117,11 @@ fn destination(given: View<'_>, extended: bool, known: &Known<'_>) -> Result<Obj
         bucket_arn,
         prefix,
         error_output_prefix,
-        file_extension: given.text_or_empty("FileExtension"),
+        file_extension,
         custom_time_zone,
         buffering,
         compression,
-        kms_key_arn: encryption(given, known)?,
+        kms_key_arn,
         function: processing.function,
         delimiter: processing.delimiter,
         processing: processing.shown,

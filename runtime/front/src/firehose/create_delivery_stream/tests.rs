@@ -11,14 +11,14 @@ use crate::firehose::describe_delivery_stream;
 const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:f";
 
 /// An extended S3 request with these members besides.
-fn extended(more: &Value) -> Value {
+pub(super) fn extended(more: &Value) -> Value {
     let mut destination = json!({ "RoleARN": "arn:aws:iam::123456789012:role/r", "BucketARN": "arn:aws:s3:::b" });
     let object = destination.as_object_mut().expect("an object");
     object.extend(more.as_object().expect("an object").clone());
     json!({ "DeliveryStreamName": "s", "ExtendedS3DestinationConfiguration": destination })
 }
 
-fn conversion(more: &Value) -> Value {
+pub(super) fn conversion(more: &Value) -> Value {
     let mut conversion = json!({
         "InputFormatConfiguration": { "Deserializer": { "OpenXJsonSerDe": {} } },
         "OutputFormatConfiguration": { "Serializer": { "ParquetSerDe": {} } },
@@ -28,7 +28,7 @@ fn conversion(more: &Value) -> Value {
     extended(&json!({ "DataFormatConversionConfiguration": conversion }))
 }
 
-fn lambda(parameters: &[(&str, &str)]) -> Value {
+pub(super) fn lambda(parameters: &[(&str, &str)]) -> Value {
     let parameters: Vec<Value> =
         parameters.iter().map(|(name, value)| json!({ "ParameterName": name, "ParameterValue": value })).collect();
     extended(&json!({ "ProcessingConfiguration": {
@@ -36,16 +36,19 @@ fn lambda(parameters: &[(&str, &str)]) -> Value {
     } }))
 }
 
-fn parsed(request: &Value) -> Result<NewStream, ApiError> {
-    let known = Known { key: &|arn| arn.ends_with("key/orders"), table: &|d, t| (d, t) == ("db", "t") };
+pub(super) fn parsed(request: &Value) -> Result<NewStream, ApiError> {
+    let registered = |database: &str, table: &str, version: Option<u32>| {
+        (database, table) == ("db", "t") && version.is_none_or(|version| version <= 2)
+    };
+    let known = Known { key: &|arn| arn.ends_with("key/orders"), table: &registered };
     parse(request, &known)
 }
 
-fn good(request: &Value) -> ObjectDestination {
+pub(super) fn good(request: &Value) -> ObjectDestination {
     parsed(request).unwrap_or_else(|error| panic!("{error}: {request}")).destination
 }
 
-fn refused(request: &Value, code: Code, wanted: &str) {
+pub(super) fn refused(request: &Value, code: Code, wanted: &str) {
     let error = parsed(request).expect_err(wanted);
     assert_eq!(error.code, code, "{error}");
     assert!(error.message.contains(wanted), "{error}\nis not\n{wanted}");
@@ -189,7 +192,6 @@ fn what_millrace_does_not_do_is_refused_by_name() {
             { "ParquetSerDe": { "MaxPaddingBytes": 9 } } } })),
             "MaxPaddingBytes 9",
         ),
-        (conversion(&json!({ "SchemaConfiguration": { "VersionId": "7" } })), "VersionId 7"),
     ];
     for (request, wanted) in table {
         refused(&request, Code::InvalidArgument, &format!("{wanted} is not supported by Millrace: "));
@@ -275,12 +277,12 @@ fn conversion_is_checked_in_the_measured_order() {
     let found = destination.conversion.expect("a conversion");
     assert!(found.enabled && found.schema == SchemaChoice::InferRelaxed);
     assert!(matches!(found.input, InputFormat::OpenX { case_insensitive: true, dots_to_underscores: false, .. }));
-    assert_eq!((found.parquet.compression.as_str(), found.parquet.block_bytes), ("SNAPPY", 268_435_456));
+    assert_eq!(found.parquet.compression, "SNAPPY");
     let strict = good(&conversion(&json!({ "SchemaConfiguration": { "VersionId": "INFER_STRICT" } })));
     assert_eq!(strict.conversion.expect("a conversion").schema, SchemaChoice::InferStrict);
     let table = good(&conversion(&json!({ "SchemaConfiguration": { "DatabaseName": "db", "TableName": "t" } })));
     let table = table.conversion.expect("a conversion");
-    assert_eq!(table.schema, SchemaChoice::Table { database: "db".into(), table: "t".into() });
+    assert_eq!(table.schema, SchemaChoice::Table { database: "db".into(), table: "t".into(), version: None });
     assert_eq!(table.shown["SchemaConfiguration"]["VersionId"], "LATEST");
 
     let with = |name: &str, value: Value| {
@@ -320,6 +322,33 @@ fn conversion_is_checked_in_the_measured_order() {
     for (request, wanted) in table {
         refused(&request, Code::InvalidArgument, wanted);
     }
+}
+
+#[test]
+fn a_table_is_named_in_its_newest_version_or_in_one() {
+    let of = |version: &str| {
+        let named = json!({ "DatabaseName": "db", "TableName": "t", "VersionId": version });
+        conversion(&json!({ "SchemaConfiguration": named }))
+    };
+    for (text, version) in [("LATEST", None), ("1", Some(1)), ("2", Some(2))] {
+        let found = good(&of(text)).conversion.expect("a conversion");
+        assert_eq!(found.schema, SchemaChoice::Table { database: "db".into(), table: "t".into(), version });
+        assert_eq!(found.shown["SchemaConfiguration"]["VersionId"], text);
+    }
+    for (text, wanted) in [
+        ("3", "version 3 of the table db.t is not registered: run `millrace schema put db.t FILE`"),
+        ("01", "SchemaConfiguration.VersionId 01 is no version: use LATEST"),
+        ("latest", "SchemaConfiguration.VersionId latest is no version"),
+        ("-1", "is no version"),
+        ("4294967296", "is no version"),
+    ] {
+        refused(&of(text), Code::InvalidArgument, wanted);
+    }
+    refused(
+        &conversion(&json!({ "SchemaConfiguration": { "VersionId": "1" } })),
+        Code::InvalidArgument,
+        "DatabaseName must not be null",
+    );
 }
 
 #[test]

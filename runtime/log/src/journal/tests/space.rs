@@ -86,6 +86,39 @@ fn headroom_limit_and_backlog_refuse_by_name() {
 }
 
 #[test]
+fn whether_records_can_be_taken_is_told_of_now_though_none_is_put() {
+    run(async {
+        let disk = FakeDisk::new(1);
+        disk.set_capacity(100 * SEGMENT_BYTES);
+        let settings = JournalSettings { headroom_bytes: 7 * SEGMENT_BYTES, ..small() };
+        let (journal, _) = open_with(&disk, settings).unwrap();
+        journal.append(shard(1), batch(1, 1, 10)).await.unwrap();
+        assert!(journal.ready().is_ok());
+        // Somebody else fills the disk.
+        disk.set_capacity(8 * SEGMENT_BYTES);
+        let refused = journal.ready();
+        assert!(matches!(refused, Err(Error::DiskFull(Refusal::Headroom { .. }))), "{refused:?}");
+        assert!(matches!(journal.status().refusing, Some(Refusal::Headroom { .. })));
+        disk.set_capacity(100 * SEGMENT_BYTES);
+        assert!(journal.ready().is_ok());
+        assert_eq!(journal.status().refusing, None);
+        journal.close().await;
+
+        // No room for a segment: once there is, nobody has to put for it to be seen.
+        let (disk, clock) = (FakeDisk::new(2), Arc::new(ManualClock::at(0)));
+        disk.set_capacity(6 * SEGMENT_BYTES);
+        let (journal, _) = Journal::open(Arc::new(disk.clone()), dir(), small(), clock.clone()).unwrap();
+        while journal.append(shard(1), batch(1, 2, 900)).await.is_ok() {}
+        assert!(matches!(journal.ready(), Err(Error::DiskFull(Refusal::NoSpace))));
+        disk.set_capacity(100 * SEGMENT_BYTES);
+        clock.advance(Duration::from_secs(1));
+        assert!(journal.ready().is_ok());
+        assert_eq!(journal.status().refusing, None);
+        journal.append(shard(1), batch(1, 1, 10)).await.unwrap();
+    });
+}
+
+#[test]
 fn an_allocation_that_fails_refuses_only_the_batch_that_needs_it() {
     run(async {
         let disk = FakeDisk::new(1);

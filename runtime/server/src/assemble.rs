@@ -72,6 +72,13 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
             "recovered; see `millrace journal verify`"
         );
     }
+    if let Some(why) = &recovery.mark {
+        tracing::warn!(
+            why,
+            "journal.mark could not be asked whether all is there that was durable; it is written anew (journal.lost \
+             in the manual)"
+        );
+    }
     let place = Place { region: settings.region.clone(), account_id: settings.account_id.clone() };
     let catalog = Arc::new(
         Catalog::open(&dir.join("catalog.redb"), place, Arc::clone(&clock))

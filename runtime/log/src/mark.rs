@@ -66,7 +66,9 @@ impl Found {
 
 /// Where the mark of the journal in `dir` lies.
 pub(crate) fn path(dir: &Path) -> PathBuf {
-    dir.with_extension("mark")
+    let mut name = dir.file_name().unwrap_or_default().to_owned();
+    name.push(".mark");
+    dir.with_file_name(name)
 }
 
 fn encode(mark: &Mark, count: u64) -> [u8; SLOT_BYTES] {
@@ -168,7 +170,8 @@ fn anew(disk: &dyn Disk, path: &Path, slot: &[u8]) -> io::Result<Box<dyn DiskFil
     }
     file.sync_data()?;
     disk.rename(&beside, path)?;
-    disk.sync_dir(path.parent().unwrap_or_else(|| Path::new(".")))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    disk.sync_dir(folder.unwrap_or_else(|| Path::new(".")))?;
     Ok(file)
 }
 

@@ -164,8 +164,8 @@ fn a_lost_or_damaged_mark_alone_does_not_stop_a_start_and_is_told() {
         let mark_path = mark::path(&dir());
         let harms: [(&str, fn(&FakeDisk, &Path)); 4] = [
             ("is gone", |disk, path| disk.remove(path).unwrap()),
-            ("neither", |disk, path| drop(disk.corrupt(path, |bytes| bytes.clear()))),
-            ("neither", |disk, path| drop(disk.corrupt(path, |bytes| bytes.fill(0)))),
+            ("neither", |disk, path| assert!(disk.corrupt(path, |bytes| bytes.clear()))),
+            ("neither", |disk, path| assert!(disk.corrupt(path, |bytes| bytes.fill(0)))),
             ("earlier version", |disk, path| {
                 disk.remove(path).unwrap();
                 disk.corrupt(&first(), as_version_1);
@@ -243,7 +243,7 @@ fn runs_of_shards_that_a_loss_forgot_are_set_aside() {
     run(async {
         let disk = FakeDisk::new(1);
         let (journal, _) = open(&disk);
-        super::space::lag(&journal, 200).await;
+        space::lag(&journal, 200).await;
         until("it is settled", || journal.status().runs > 0).await;
         journal.close().await;
         for name in disk.list(&dir()).unwrap() {

@@ -7,7 +7,7 @@ use crate::fake::{EIO, Op};
 /// A journal in which shard 1 lags and is settled; and how many records it has.
 async fn settled(disk: &FakeDisk) -> (Journal, u64) {
     let (journal, _) = open_with(disk, JournalSettings { tail_bytes: 0, ..small() }).unwrap();
-    let parked = super::space::lag(&journal, 200).await;
+    let parked = space::lag(&journal, 200).await;
     until("it is settled", || journal.status().runs > 0 && journal.status().segments <= 5).await;
     (journal, parked)
 }
@@ -62,7 +62,7 @@ fn settling_reads_again_and_keeps_what_it_could_not_read() {
             let disk = FakeDisk::new(1);
             let settings = JournalSettings { tail_bytes: 0, lag_segments: 1000, ..small() };
             let (journal, _) = open_with(&disk, settings).unwrap();
-            let parked = super::space::lag(&journal, 120).await;
+            let parked = space::lag(&journal, 120).await;
             let path = |name: &str| dir().join(name);
             until("it has an index", || disk.open(&path("0000000000000001.idx")).is_ok()).await;
             journal.close().await;

@@ -43,7 +43,7 @@ fn many_parked_shards_are_refused_and_the_healthy_one_never_is() {
 }
 
 fn disk_used(disk: &FakeDisk) -> u64 {
-    CAPACITY - crate::disk::Disk::free_bytes(disk, &dir()).unwrap()
+    CAPACITY - Disk::free_bytes(disk, &dir()).unwrap()
 }
 
 #[test]

@@ -294,9 +294,10 @@ mod tests {
         let mut writer = Writer::open(&disk, &dir(), &read(&disk, &dir()));
         assert!(writer.is_open());
         writer.write(&disk, &dir(), &mark(2)).unwrap();
-        assert_eq!(read(&disk, &dir()), Found::Whole { mark: mark(2), count: 2 });
-        disk.corrupt(&path(&dir()), |bytes| bytes[20] ^= 1);
-        assert_eq!(read(&disk, &dir()).mark(), Some(mark(1)));
+        writer.write(&disk, &dir(), &mark(3)).unwrap();
+        assert_eq!(read(&disk, &dir()), Found::Whole { mark: mark(3), count: 3 });
+        disk.corrupt(&path(&dir()), |bytes| bytes[4096 + 20] ^= 1);
+        assert_eq!(read(&disk, &dir()).mark(), Some(mark(2)), "the one before lies in the other slot");
         disk.corrupt(&path(&dir()), |bytes| bytes.truncate(100));
         assert!(matches!(read(&disk, &dir()), Found::Unusable(_)));
         let mut other = encode(&mark(9), 9);

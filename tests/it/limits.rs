@@ -54,7 +54,11 @@ async fn a_stream_over_its_disk_share_is_refused_alone_and_recovers() -> anyhow:
 #[tokio::test]
 async fn a_full_disk_refuses_puts_while_deliveries_go_on() -> anyhow::Result<()> {
     let world = World::start_with(|options| {
-        options.env("MILLRACE_JOURNAL_SEGMENT_BYTES", "1048576").env("MILLRACE_JOURNAL_DISK_BYTES_MAX", "8388608")
+        // No shard lags, so the disk as a whole is the limit.
+        options
+            .env("MILLRACE_JOURNAL_SEGMENT_BYTES", "1048576")
+            .env("MILLRACE_JOURNAL_DISK_BYTES_MAX", "8388608")
+            .env("MILLRACE_JOURNAL_LAG_SEGMENTS", "1000")
     })
     .await?;
     world.stream("s", |d| Destination { window: (128, 5), ..d }).await?;

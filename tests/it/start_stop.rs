@@ -4,9 +4,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use millrace_tests::{Destination, ServerOptions, process};
+use millrace_tests::{Destination, ServerOptions, process, server, wait_drained};
 
-use crate::world::World;
+use crate::world::{DRAIN, World};
 
 /// Runs a server that must not start; answers what it says.
 async fn refused(options: &ServerOptions) -> anyhow::Result<String> {
@@ -69,6 +69,31 @@ async fn a_clean_stop_flushes_open_windows_and_is_quick() -> anyhow::Result<()> 
     assert!(!world.bucket("out").list("").await?.is_empty(), "the stop flushed it, after {seconds:.2} s");
     world.server.restart().await?;
     assert_eq!(world.delivered("out", "").await?, (0..1_000).collect::<Vec<u64>>());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_journal_that_lost_its_end_refuses_the_start_until_that_is_accepted() -> anyhow::Result<()> {
+    let mut world = World::start().await?;
+    world.stream("s", |d| d).await?;
+    world.put("s", 0, 500).await?;
+    world.server.kill()?;
+    let segment = world.server.data_dir().join("journal/0000000000000001.seg");
+    // In the midst of the first frame of records.
+    std::fs::File::options().write(true).open(&segment)?.set_len(12_400)?;
+    let said = refused(world.server.options()).await?;
+    assert!(said.contains("journal.lost") && said.contains("0000000000000001.seg"), "{said}");
+    let mut verify = std::process::Command::new(server::binary()?);
+    let verify = verify.args(["journal", "verify"]).arg(world.server.data_dir()).output()?;
+    assert_eq!(verify.status.code(), Some(1));
+    let shown = String::from_utf8_lossy(&verify.stdout).into_owned();
+    assert!(shown.contains("lost: 0000000000000001.seg") && shown.contains("mark: "), "{shown}");
+    let accept = said.split("journal.accept_loss = \"").nth(1).and_then(|rest| rest.split('"').next());
+    let accept = accept.context("the refusal says how to go on")?.to_owned();
+    world.server.set_options(|options| *options = options.clone().env("MILLRACE_JOURNAL_ACCEPT_LOSS", &accept));
+    world.server.restart().await?;
+    world.put("s", 500, 510).await?;
+    wait_drained(&world.server, DRAIN).await?;
     Ok(())
 }
 

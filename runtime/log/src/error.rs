@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use millrace_types::ShardId;
+use millrace_types::{Seq, ShardId};
+
+use crate::mark::Loss;
 
 /// The journal's errors.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,17 @@ pub enum Error {
         path: PathBuf,
         /// What was found.
         why: String,
+    },
+    /// Bytes that were durable are gone from the journal's end; the journal does not start, because it
+    /// would give their sequence numbers again.
+    #[error("{}", lost(dir, loss, records))]
+    Lost {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// What is gone.
+        loss: Box<Loss>,
+        /// Records among it whose frame's header is left: shard, first, behind the last.
+        records: Vec<(ShardId, Seq, Seq)>,
     },
     /// The write or the sync failed. Nothing of the request is in the journal, now or after a
     /// restart; it may be made again.
@@ -75,6 +88,7 @@ impl Error {
             Self::Settings(_) => "journal.settings",
             Self::Io { .. } => "journal.io",
             Self::Damaged { .. } => "journal.damaged",
+            Self::Lost { .. } => "journal.lost",
             Self::Poisoned(_) => "journal.fsync",
             Self::Failed(_) => "journal.failed",
             Self::DiskFull(_) => "journal.full",
@@ -89,6 +103,24 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }
+}
+
+fn lost(dir: &Path, loss: &Loss, records: &[(ShardId, Seq, Seq)]) -> String {
+    let whose = match records {
+        [] => "whose records lay there is not known".to_owned(),
+        known => {
+            let each = known.iter().map(|(shard, from, to)| format!("shard {shard} from {from} to {to}"));
+            format!("known of what lay there: {}", each.collect::<Vec<_>>().join(", "))
+        }
+    };
+    format!(
+        "durable bytes of the journal in {} are gone: {loss}; {whose}. Acknowledged records may have been \
+         among them, and their sequence numbers would be given again, so nothing was started or changed \
+         (journal.lost). Keep a copy of the data directory and look at it with `millrace journal verify`; \
+         put back what is missing, or start without it by journal.accept_loss = \"{}\"",
+        dir.display(),
+        loss.accept()
+    )
 }
 
 /// Why records are refused.

@@ -4,16 +4,20 @@
 //! | at | bytes | what |
 //! |---|---|---|
 //! | 0 | 4 | magic `MRSG` |
-//! | 4 | 1 | version, 1 |
+//! | 4 | 1 | version, 2; version 1 ends at 40 |
 //! | 5 | 1 | kind: 1 segment, 2 run |
 //! | 8 | 8 | segment: its number; run: a random id |
 //! | 16 | 8 | salt of the frames' checksums |
 //! | 24 | 8 | segment: the previous segment's number, 0 for none; run: its shard |
 //! | 32 | 8 | segment: valid bytes of the previous one, what lies behind was refused; run: 0 |
+//! | 40 | 8 | segment: bytes that it was reserved with, durably, before this head was written; 0 when not known |
 //! | 60 | 4 | CRC32C of bytes 0 to 59 |
 //!
 //! The head lies at 0 and again at 4096, so that no single damaged page hides the salt; frames begin
 //! at 8192. A file of zeros alone is a segment prepared ahead.
+//!
+//! The newest segment is never shorter than it was reserved with, unless a start cut it; a start leaves a
+//! word of zeros behind the last frame. So a shorter file without this word has lost its end.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +32,10 @@ pub(crate) const FRAMES_AT: u64 = 8192;
 const COPY_AT: usize = 4096;
 const HEAD_BYTES: usize = 64;
 const MAGIC: [u8; 4] = *b"MRSG";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Attempts at reading a place before its bytes count as gone, in segments and runs alike.
+const READ_ATTEMPTS: u32 = 3;
 
 /// Folder of the runs, below the journal's.
 pub(crate) const SETTLED: &str = "settled";
@@ -52,6 +59,7 @@ pub(crate) struct FileHead {
     pub(crate) salt: u64,
     pub(crate) previous: u64,
     pub(crate) previous_valid_bytes: u64,
+    pub(crate) reserved_bytes: u64,
 }
 
 impl FileHead {
@@ -61,7 +69,14 @@ impl FileHead {
         head[..4].copy_from_slice(&MAGIC);
         head[4] = VERSION;
         head[5] = self.kind as u8;
-        for (at, number) in [(8, self.number), (16, self.salt), (24, self.previous), (32, self.previous_valid_bytes)] {
+        let numbers = [
+            (8, self.number),
+            (16, self.salt),
+            (24, self.previous),
+            (32, self.previous_valid_bytes),
+            (40, self.reserved_bytes),
+        ];
+        for (at, number) in numbers {
             head[at..at + 8].copy_from_slice(&number.to_le_bytes());
         }
         let crc = crc_fast::crc32_iscsi(&head[..HEAD_BYTES - 4]);
@@ -75,7 +90,7 @@ impl FileHead {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let crc = crc_fast::crc32_iscsi(&bytes[..HEAD_BYTES - 4]);
-        if bytes[..4] != MAGIC || bytes[4] != VERSION || u32_at(bytes, HEAD_BYTES - 4) != crc {
+        if bytes[..4] != MAGIC || !(1..=VERSION).contains(&bytes[4]) || u32_at(bytes, HEAD_BYTES - 4) != crc {
             return None;
         }
         let kind = match bytes[5] {
@@ -89,14 +104,20 @@ impl FileHead {
             salt: u64_at(bytes, 16),
             previous: u64_at(bytes, 24),
             previous_valid_bytes: u64_at(bytes, 32),
+            reserved_bytes: if bytes[4] == 1 { 0 } else { u64_at(bytes, 40) },
         })
+    }
+
+    /// The head of a segment whose own cannot be read: what is known of it from elsewhere.
+    pub(crate) fn of_segment(number: u64, salt: u64) -> Self {
+        Self { kind: FileKind::Segment, number, salt, previous: 0, previous_valid_bytes: 0, reserved_bytes: 0 }
     }
 
     /// The head of `file`, from either copy; none when both are damaged or absent.
     pub(crate) fn read(file: &dyn DiskFile) -> io::Result<Option<Self>> {
         for at in [0, COPY_AT] {
             let mut bytes = [0; HEAD_BYTES];
-            match file.read_exact_at(&mut bytes, at as u64) {
+            match read_patiently(file, &mut bytes, at as u64) {
                 Ok(()) => {
                     if let Some(head) = Self::decode(&bytes) {
                         return Ok(Some(head));
@@ -114,6 +135,18 @@ impl FileHead {
 pub(crate) fn is_damage(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.kind() == io::ErrorKind::UnexpectedEof || error.raw_os_error() == Some(EIO)
+}
+
+/// Fills `buf` from `offset`. An IO error may pass: only one that stays is told.
+pub(crate) fn read_patiently(file: &dyn DiskFile, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    let mut read = file.read_exact_at(buf, offset);
+    for _ in 1..READ_ATTEMPTS {
+        match &read {
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => read = file.read_exact_at(buf, offset),
+            _ => break,
+        }
+    }
+    read
 }
 
 /// Where a frame lies: a segment, or a run by its id.
@@ -184,7 +217,14 @@ mod tests {
 
     #[test]
     fn heads_survive_one_damaged_page_and_names_come_back() {
-        let head = FileHead { kind: FileKind::Segment, number: 7, salt: 8, previous: 6, previous_valid_bytes: 12_345 };
+        let head = FileHead {
+            kind: FileKind::Segment,
+            number: 7,
+            salt: 8,
+            previous: 6,
+            previous_valid_bytes: 12_345,
+            reserved_bytes: 99,
+        };
         let disk = FakeDisk::new(0);
         disk.create_dir_all(Path::new("d")).unwrap();
         let path = Path::new("d").join(segment_name(7));

@@ -17,7 +17,7 @@ use millrace_types::ShardId;
 use crate::disk::{Disk, DiskFile};
 use crate::file::{FileHead, Source};
 use crate::frame::{HEADER_BYTES, Header, Kind, u32_at, u64_at};
-use crate::scan::{Damage, Scan, Window, scan};
+use crate::scan::{Damage, Durable, Scan, Window, scan};
 
 const MAGIC: [u8; 4] = *b"MRIX";
 const VERSION: u8 = 1;
@@ -256,8 +256,8 @@ pub(crate) fn refs_of(file: &dyn DiskFile, scan: &Scan) -> io::Result<Refs> {
 }
 
 /// What is in `source`, by reading all of it.
-pub(crate) fn rebuild(file: &dyn DiskFile, salt: u64, durable_bytes: Option<u64>) -> io::Result<Known> {
-    let scan = scan(file, salt, durable_bytes)?;
+pub(crate) fn rebuild(file: &dyn DiskFile, salt: u64, durable: Durable) -> io::Result<Known> {
+    let scan = scan(file, salt, durable)?;
     let refs = refs_of(file, &scan)?;
     Ok(Known {
         valid_bytes: scan.valid_bytes,
@@ -281,7 +281,7 @@ pub(crate) fn shard_frames(
         return Ok(frames);
     }
     let Some(head) = FileHead::read(file)? else { return Ok(Vec::new()) };
-    let mut known = rebuild(file, head.salt, Some(valid_bytes))?;
+    let mut known = rebuild(file, head.salt, Durable::Exactly(valid_bytes))?;
     Ok(known.refs.as_mut().and_then(|refs| refs.remove(&shard)).map(|refs| refs.frames).unwrap_or_default())
 }
 
@@ -289,7 +289,6 @@ pub(crate) fn shard_frames(
 mod tests {
     use super::*;
     use crate::fake::FakeDisk;
-    use crate::file::FileKind;
 
     #[test]
     fn an_index_comes_back_and_no_flipped_bit_passes() {
@@ -300,7 +299,7 @@ mod tests {
                 add(&mut refs, ShardId::from_u64(shard), frame, i64::from(nth) - 5);
             }
         }
-        let head = FileHead { kind: FileKind::Segment, number: 4, salt: 5, previous: 3, previous_valid_bytes: 0 };
+        let head = FileHead::of_segment(4, 5);
         let bytes = encode(&head, 9000, &refs);
         let disk = FakeDisk::new(0);
         let path = Path::new("d/x.idx");

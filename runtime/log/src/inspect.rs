@@ -1,16 +1,19 @@
 //! Looks at a stopped data directory without changing it: `millrace journal verify` and `dump`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 
 use millrace_types::{Seq, ShardId};
 
 use crate::Error;
 use crate::disk::{Disk, DiskFile};
-use crate::file::{FileHead, SETTLED, Source, run_of, segment_number};
+use crate::file::{FileHead, SETTLED, Source, run_of, segment_name, segment_number};
 use crate::frame::{self, Header, Kind as FrameKind};
 use crate::index;
-use crate::scan::{Scan, Window, scan};
+use crate::mark::{self, End, Loss, Mark};
+use crate::recovery;
+use crate::scan::{Durable, Scan, Window, scan};
 
 pub use crate::frame::Kind;
 
@@ -55,13 +58,34 @@ pub struct Report {
     pub shards: BTreeMap<ShardId, ShardReport>,
     /// Files without a readable head, but for prepared ones.
     pub unreadable: Vec<String>,
+    /// What the mark says.
+    pub mark: MarkReport,
+    /// Durable bytes that are gone from the journal's end.
+    pub loss: Option<Loss>,
+}
+
+/// What the mark says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum MarkReport {
+    /// There is none: an earlier version wrote none, or it is gone.
+    #[default]
+    Absent,
+    /// It cannot be believed, and why.
+    Unusable(String),
+    /// So much was durable.
+    Whole {
+        /// Name of the newest segment that was begun; none before the first.
+        segment: Option<String>,
+        /// Bytes of it that were durable.
+        durable_bytes: u64,
+    },
 }
 
 impl Report {
     /// True when nothing is damaged. A torn tail is no damage.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.unreadable.is_empty() && self.files.iter().all(|file| file.damage.is_empty())
+        self.loss.is_none() && self.unreadable.is_empty() && self.files.iter().all(|file| file.damage.is_empty())
     }
 }
 
@@ -95,14 +119,19 @@ pub struct Filter {
     pub kind: Option<Kind>,
 }
 
-/// Reads every frame of every segment and run.
+/// Reads every frame of every segment and run, and holds the mark against them.
 ///
 /// # Errors
-/// [`Error::Io`] when a file cannot be read at all.
+/// [`Error::Io`] when a file cannot be read at all, or when there is neither a folder nor a mark.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
-    let mut report = Report::default();
-    walk(disk, dir, &mut report.unreadable, &mut |source, file, head, scan| {
+    let found = mark::read(disk, dir);
+    let mut report = Report { mark: MarkReport::of(&found), ..Report::default() };
+    let mut newest: Option<End> = None;
+    walk(disk, dir, found.mark(), &mut report.unreadable, &mut |source, file, head, scan| {
         let path = source.path(dir);
+        if !source.is_run() && recovery::is_begun(file, scan).map_err(Error::io("cannot read", path.clone()))? {
+            newest = Some(recovery::end_of(head, scan));
+        }
         let records = scan.frames.iter().filter(|(_, header)| header.kind == FrameKind::Records);
         for (_, header) in records.clone() {
             let shard = report
@@ -129,7 +158,21 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
         });
         Ok(())
     })?;
+    report.loss = mark::loss(found.mark(), newest);
     Ok(report)
+}
+
+impl MarkReport {
+    fn of(found: &mark::Found) -> Self {
+        match found {
+            mark::Found::Absent => Self::Absent,
+            mark::Found::Unusable(why) => Self::Unusable(why.clone()),
+            mark::Found::Whole { mark, .. } => Self::Whole {
+                segment: (mark.segment > 0).then(|| segment_name(mark.segment)),
+                durable_bytes: mark.durable_bytes,
+            },
+        }
+    }
 }
 
 /// Shows every whole frame that `filter` lets through, file by file.
@@ -137,7 +180,7 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
 /// # Errors
 /// [`Error::Io`] when a file cannot be read at all.
 pub fn dump(disk: &dyn Disk, dir: &Path, filter: Filter, show: &mut dyn FnMut(&DumpedFrame)) -> Result<(), Error> {
-    walk(disk, dir, &mut Vec::new(), &mut |source, file, _, scan| {
+    walk(disk, dir, mark::read(disk, dir).mark(), &mut Vec::new(), &mut |source, file, _, scan| {
         let mut window = Window::new(file, scan.valid_bytes);
         for (offset, header) in &scan.frames {
             let shard = (header.kind != FrameKind::Snapshot).then_some(header.shard);
@@ -162,7 +205,7 @@ pub fn dump(disk: &dyn Disk, dir: &Path, filter: Filter, show: &mut dyn FnMut(&D
     })
 }
 
-fn detail(window: &mut Window<'_>, offset: u64, header: &Header) -> std::io::Result<String> {
+fn detail(window: &mut Window<'_>, offset: u64, header: &Header) -> io::Result<String> {
     if !matches!(header.kind, FrameKind::Intent | FrameKind::Commit) {
         return Ok(String::new());
     }
@@ -187,28 +230,15 @@ fn detail(window: &mut Window<'_>, offset: u64, header: &Header) -> std::io::Res
 
 type Visit<'a> = dyn FnMut(Source, &dyn DiskFile, &FileHead, &Scan) -> Result<(), Error> + 'a;
 
-fn walk(disk: &dyn Disk, dir: &Path, unreadable: &mut Vec<String>, visit: &mut Visit<'_>) -> Result<(), Error> {
-    let names = disk.list(dir).map_err(Error::io("cannot list", dir))?;
-    let settled = dir.join(SETTLED);
-    let runs = disk.list(&settled).map_err(Error::io("cannot list", &settled))?;
-    let mut sources: BTreeSet<Source> =
-        names.iter().filter_map(|name| segment_number(name)).map(Source::Segment).collect();
-    sources.extend(runs.iter().filter_map(|name| run_of(name)));
-    let mut heads = Vec::new();
-    for source in sources {
-        let path = source.path(dir);
-        let failed = || Error::io("cannot read", path.clone());
-        let file = disk.open(&path).map_err(failed())?;
-        match FileHead::read(&*file).map_err(failed())? {
-            Some(head) => heads.push((source, head)),
-            None => {
-                let bytes = file.len().map_err(failed())?;
-                if Window::new(&*file, bytes).data_end().map_err(failed())? > 0 {
-                    unreadable.push(source.name());
-                }
-            }
-        }
-    }
+/// Visits segments by number, then runs.
+fn walk(
+    disk: &dyn Disk,
+    dir: &Path,
+    mark: Option<Mark>,
+    unreadable: &mut Vec<String>,
+    visit: &mut Visit<'_>,
+) -> Result<(), Error> {
+    let heads = heads(disk, dir, mark, unreadable)?;
     let valid: BTreeMap<u64, u64> = heads
         .iter()
         .filter(|(source, _)| !source.is_run())
@@ -219,11 +249,49 @@ fn walk(disk: &dyn Disk, dir: &Path, unreadable: &mut Vec<String>, visit: &mut V
         let failed = || Error::io("cannot read", path.clone());
         let file = disk.open(&path).map_err(failed())?;
         let durable = match source {
-            Source::Segment(number) => valid.get(number).copied(),
-            Source::Run { .. } => Some(file.len().map_err(failed())?),
+            Source::Segment(number) => recovery::durable(&valid, mark, *number),
+            Source::Run { .. } => Durable::Exactly(file.len().map_err(failed())?),
         };
         let scan = scan(&*file, head.salt, durable).map_err(failed())?;
         visit(*source, &*file, head, &scan)?;
     }
     Ok(())
+}
+
+fn heads(
+    disk: &dyn Disk,
+    dir: &Path,
+    mark: Option<Mark>,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<(Source, FileHead)>, Error> {
+    // A folder that is gone holds nothing, which is told when the mark knows better.
+    let list = |folder: &Path| match disk.list(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && mark.is_some() => Ok(Vec::new()),
+        listed => listed.map_err(Error::io("cannot list", folder)),
+    };
+    let mut sources: BTreeSet<Source> =
+        list(dir)?.iter().filter_map(|name| segment_number(name)).map(Source::Segment).collect();
+    sources.extend(list(&dir.join(SETTLED))?.iter().filter_map(|name| run_of(name)));
+    let begun = mark.map_or(0, |mark| mark.segment);
+    let mut heads = Vec::new();
+    for source in sources {
+        let path = source.path(dir);
+        let failed = || Error::io("cannot read", path.clone());
+        let file = disk.open(&path).map_err(failed())?;
+        if let Some(head) = FileHead::read(&*file).map_err(failed())? {
+            heads.push((source, head));
+            continue;
+        }
+        let bytes = file.len().map_err(failed())?;
+        let is_empty = Window::new(&*file, bytes).data_end().map_err(failed())? == 0;
+        match (source, mark) {
+            (Source::Segment(number), Some(mark)) if number <= begun && !is_empty => {
+                unreadable.push(format!("the head of {}", source.name()));
+                heads.push((source, FileHead::of_segment(number, mark.salt)));
+            }
+            (Source::Segment(number), _) if number > begun && is_empty => {}
+            _ => unreadable.push(source.name()),
+        }
+    }
+    Ok(heads)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::disk::Disk;
-use crate::file::{QUARANTINE, Source, is_damage};
+use crate::file::{QUARANTINE, Source, is_damage, read_patiently};
 
 /// Bytes copied at a time.
 const PART_BYTES: usize = 1 << 20;
@@ -31,7 +31,7 @@ pub(crate) fn copy(disk: &dyn Disk, dir: &Path, source: Source, offset: u64, byt
     while at < bytes {
         let part = usize::try_from(bytes - at).map_or(PART_BYTES, |left| left.min(PART_BYTES));
         let mut buf = vec![0; part];
-        match from.read_exact_at(&mut buf, offset + at) {
+        match read_patiently(&*from, &mut buf, offset + at) {
             Err(error) if !is_damage(&error) => return Err(error),
             // What the disk does not give now it may give later: the file must stay.
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => unreadable = Some(error),

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use crate::disk::DiskFile;
-use crate::file::{FRAMES_AT, is_damage};
+use crate::file::{FRAMES_AT, is_damage, read_patiently};
 use crate::frame::{ALIGN_BYTES, HEADER_BYTES, Header, Kind, MAGIC, MORE};
 
 /// Bytes read at a time.
@@ -22,6 +22,16 @@ pub(crate) struct Damage {
     pub(crate) why: &'static str,
 }
 
+/// What is known of a file's durable bytes, before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// So many: everything damaged below is damage, everything behind is not looked at.
+    Exactly(u64),
+    /// So many or more, 0 when nothing is known: the tail may be torn. A damaged place is taken for damage
+    /// only when it lies below, or when a later frame says that it was durable.
+    AtLeast(u64),
+}
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
@@ -35,16 +45,37 @@ pub(crate) struct Scan {
     pub(crate) torn_bytes: u64,
     /// Behind the last byte that is not zero.
     pub(crate) data_end: u64,
+    /// Behind the last frame whose header is whole.
+    pub(crate) readable_end: u64,
+    /// Length of the file.
+    pub(crate) file_bytes: u64,
 }
 
-/// Scans `file`. `durable_bytes`: what is known to have been durable; everything damaged below is
-/// damage, everything behind is not looked at. Without it the tail may be torn: a damaged place is
-/// taken for damage only when a later frame says that it was durable.
-pub(crate) fn scan(file: &dyn DiskFile, salt: u64, durable_bytes: Option<u64>) -> io::Result<Scan> {
+impl Scan {
+    /// True when the file is shorter than the `reserved_bytes` it was made with and its data goes to its
+    /// very end: what was behind is gone. Frames leave no hole, so behind a word of zeros nothing was.
+    pub(crate) fn is_cut(&self, reserved_bytes: u64) -> bool {
+        self.file_bytes < reserved_bytes && self.data_end + ALIGN_BYTES as u64 > self.file_bytes
+    }
+
+    /// Where the file can be cut so that it is not taken for one that lost its end: behind all data, and
+    /// behind a whole header that is not there, a word of zeros.
+    pub(crate) fn end_to_keep(&self) -> u64 {
+        let end = self.data_end.max(self.valid_bytes).max(self.readable_end + HEADER_BYTES as u64);
+        end + ALIGN_BYTES as u64
+    }
+}
+
+/// Scans `file`.
+pub(crate) fn scan(file: &dyn DiskFile, salt: u64, durable: Durable) -> io::Result<Scan> {
     let file_bytes = file.len()?;
-    let limit = durable_bytes.map_or(file_bytes, |bytes| bytes.min(file_bytes));
+    let limit = match durable {
+        Durable::Exactly(bytes) => bytes.min(file_bytes),
+        Durable::AtLeast(_) => file_bytes,
+    };
     let mut window = Window::new(file, limit);
-    let mut out = Scan { valid_bytes: FRAMES_AT.min(limit), data_end: FRAMES_AT.min(limit), ..Scan::default() };
+    let begin = FRAMES_AT.min(limit);
+    let mut out = Scan { valid_bytes: begin, data_end: begin, readable_end: begin, file_bytes, ..Scan::default() };
     let mut all: Vec<(u64, Header)> = Vec::new();
     let mut synced = 0;
     let mut at = FRAMES_AT;
@@ -54,20 +85,22 @@ pub(crate) fn scan(file: &dyn DiskFile, salt: u64, durable_bytes: Option<u64>) -
                 synced = synced.max(header.synced);
                 all.push((at, header));
                 at += header.frame_bytes();
-                out.data_end = at;
+                (out.data_end, out.readable_end) = (at, at);
             }
             Found::BadBody(header) => {
                 let bytes = header.frame_bytes();
                 out.damage.push(Damage { offset: at, bytes, header: Some(header), why: "checksum of a frame's body" });
                 at += bytes;
-                out.data_end = at;
+                (out.data_end, out.readable_end) = (at, at);
             }
-            Found::Nothing => {
+            Found::Nothing(header) => {
                 let (next, data_end) = window.find(at, salt)?;
-                let end = next.unwrap_or(data_end);
+                // What begins here and goes on behind the end fills the rest, be it with zeros.
+                let goes_on = header.is_some() || (data_end > at && limit - at < HEADER_BYTES as u64);
+                let end = next.unwrap_or(if goes_on { limit } else { data_end });
                 if end > at {
-                    let why = "no valid frame header";
-                    out.damage.push(Damage { offset: at, bytes: end - at, header: None, why });
+                    let why = if header.is_some() { "the end of a frame is gone" } else { "no valid frame header" };
+                    out.damage.push(Damage { offset: at, bytes: end - at, header, why });
                     out.data_end = end;
                 }
                 match next {
@@ -77,40 +110,42 @@ pub(crate) fn scan(file: &dyn DiskFile, salt: u64, durable_bytes: Option<u64>) -
             }
         }
     }
-    finish(&mut out, all, synced, durable_bytes, limit);
-    Ok(out)
-}
-
-/// Cuts the torn tail.
-fn finish(out: &mut Scan, mut all: Vec<(u64, Header)>, synced: u64, durable_bytes: Option<u64>, limit: u64) {
-    if let Some(durable) = durable_bytes {
-        out.valid_bytes = durable;
-        let end = out.data_end.max(FRAMES_AT);
-        if end < durable {
-            let why = if limit < durable { "the file is cut short" } else { "zeros where frames were" };
-            out.damage.push(Damage { offset: end, bytes: durable - end, header: None, why });
+    match durable {
+        Durable::Exactly(durable) => {
+            out.valid_bytes = durable;
+            let end = out.data_end.max(FRAMES_AT);
+            if end < durable {
+                let why = if limit < durable { "the file is cut short" } else { "zeros where frames were" };
+                out.damage.push(Damage { offset: end, bytes: durable - end, header: None, why });
+            }
         }
-    } else {
-        let torn = out.damage.iter().find(|damage| damage.offset >= synced).map(|damage| damage.offset);
-        let mut cut = torn.unwrap_or(out.data_end);
-        all.retain(|(at, _)| *at < cut);
-        // A request whose later frames are missing is not there at all.
-        while let Some((at, _)) = all.last().filter(|(at, header)| header.flags & MORE != 0 && *at >= synced) {
-            cut = *at;
-            all.pop();
-        }
-        out.damage.retain(|damage| damage.offset < cut);
-        out.valid_bytes = cut;
-        out.torn_bytes = out.data_end - cut;
+        Durable::AtLeast(bytes) => cut_tail(&mut out, &mut all, synced.max(bytes)),
     }
     all.retain(|(_, header)| !matches!(header.kind, Kind::Mark | Kind::Pad));
     out.frames = all;
+    Ok(out)
+}
+
+/// Cuts what lies behind `synced` and is not whole.
+fn cut_tail(out: &mut Scan, all: &mut Vec<(u64, Header)>, synced: u64) {
+    let torn = out.damage.iter().find(|damage| damage.offset >= synced).map(|damage| damage.offset);
+    let mut cut = torn.unwrap_or(out.data_end);
+    all.retain(|(at, _)| *at < cut);
+    // A request whose later frames are missing is not there at all.
+    while let Some((at, _)) = all.last().filter(|(at, header)| header.flags & MORE != 0 && *at >= synced) {
+        cut = *at;
+        all.pop();
+    }
+    out.damage.retain(|damage| damage.offset < cut);
+    out.valid_bytes = cut;
+    out.torn_bytes = out.data_end - cut;
 }
 
 enum Found {
     Frame(Header),
     BadBody(Header),
-    Nothing,
+    /// No whole frame; its header, when the frame alone goes on behind the end.
+    Nothing(Option<Header>),
 }
 
 /// A part of the file in memory.
@@ -138,7 +173,7 @@ impl<'a> Window<'a> {
             let left = usize::try_from(self.limit - at).unwrap_or(usize::MAX);
             self.bytes.resize(length.max(WINDOW_BYTES).min(left), 0);
             self.start = at;
-            match self.file.read_exact_at(&mut self.bytes, at) {
+            match read_patiently(self.file, &mut self.bytes, at) {
                 Ok(()) => {}
                 Err(error) if is_damage(&error) => self.read_pages(at)?,
                 Err(error) => return Err(error),
@@ -152,7 +187,7 @@ impl<'a> Window<'a> {
     /// Page by page, so that one bad sector hides one page.
     fn read_pages(&mut self, at: u64) -> io::Result<()> {
         for (nth, page) in self.bytes.chunks_mut(PAGE_BYTES).enumerate() {
-            match self.file.read_exact_at(page, at + (nth * PAGE_BYTES) as u64) {
+            match read_patiently(self.file, page, at + (nth * PAGE_BYTES) as u64) {
                 Ok(()) => {}
                 Err(error) if is_damage(&error) => page.fill(0),
                 Err(error) => return Err(error),
@@ -163,10 +198,10 @@ impl<'a> Window<'a> {
 
     fn frame(&mut self, at: u64, salt: u64) -> io::Result<Found> {
         let Some(header) = self.get(at, HEADER_BYTES)?.and_then(|bytes| Header::decode(bytes, salt)) else {
-            return Ok(Found::Nothing);
+            return Ok(Found::Nothing(None));
         };
         let Some(body) = self.get(at + HEADER_BYTES as u64, header.body_bytes as usize)? else {
-            return Ok(Found::Nothing);
+            return Ok(Found::Nothing(Some(header)));
         };
         Ok(if header.fits(body) { Found::Frame(header) } else { Found::BadBody(header) })
     }

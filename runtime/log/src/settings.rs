@@ -30,6 +30,8 @@ pub struct JournalSettings {
     pub backlog_bytes_max: u64,
     /// Sealed segments that a lagging shard may pin before its frames move to runs of its own.
     pub lag_segments: usize,
+    /// The one loss of durable bytes that a start goes on without, as [`Error::Lost`] names it; empty: none.
+    pub accept_loss: String,
 }
 
 impl Default for JournalSettings {
@@ -43,6 +45,7 @@ impl Default for JournalSettings {
             headroom_bytes: 256 * mib,
             backlog_bytes_max: 8 * 1024 * mib,
             lag_segments: 4,
+            accept_loss: String::new(),
         }
     }
 }

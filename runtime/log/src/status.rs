@@ -43,6 +43,9 @@ pub struct Recovery {
     pub quarantined: Vec<Quarantined>,
     /// Files that could not be used and were moved to `quarantine/`.
     pub set_aside: Vec<String>,
+    /// Why the mark could not be asked; none when it could, or when there was no journal. Without it a
+    /// loss of durable bytes at the journal's end may have passed for a torn tail.
+    pub mark: Option<String>,
 }
 
 /// The journal's figures since start.

@@ -62,16 +62,7 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
     let dir = settings.data_dir.clone();
     let policy = policy(&settings)?;
     disk.create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
-    let (journal, recovery) =
-        Journal::open(Arc::clone(&disk), dir.join("journal"), settings.journal.clone(), Arc::clone(&clock))
-            .with_context(|| format!("opening the journal in {}", dir.display()))?;
-    if !recovery.quarantined.is_empty() || recovery.torn_bytes > 0 {
-        tracing::warn!(
-            torn_bytes = recovery.torn_bytes,
-            quarantined = recovery.quarantined.len(),
-            "recovered; see `millrace journal verify`"
-        );
-    }
+    let journal = journal(&settings, &dir, &disk, &clock)?;
     let place = Place { region: settings.region.clone(), account_id: settings.account_id.clone() };
     let catalog = Arc::new(
         Catalog::open(&dir.join("catalog.redb"), place, Arc::clone(&clock))
@@ -117,6 +108,28 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
     };
     front.spawn("front", Front::serve(vec![listener], parts));
     Ok(Server { url, notes, streams, journal, shutdown: trigger, front })
+}
+
+/// Opens the journal, and says what the start found in it.
+fn journal(settings: &Settings, dir: &Path, disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> Result<Journal> {
+    let (journal, recovery) =
+        Journal::open(Arc::clone(disk), dir.join("journal"), settings.journal.clone(), Arc::clone(clock))
+            .with_context(|| format!("opening the journal in {}", dir.display()))?;
+    if !recovery.quarantined.is_empty() || recovery.torn_bytes > 0 {
+        tracing::warn!(
+            torn_bytes = recovery.torn_bytes,
+            quarantined = recovery.quarantined.len(),
+            "recovered; see `millrace journal verify`"
+        );
+    }
+    if let Some(why) = &recovery.mark {
+        tracing::warn!(
+            why,
+            "journal.mark could not be asked whether all is there that was durable; it is written anew (journal.lost \
+             in the manual)"
+        );
+    }
+    Ok(journal)
 }
 
 /// Buckets as the settings, the variables and the flag say; the flag wins.

@@ -38,6 +38,25 @@ enum Naming {
     Unlink(PathBuf),
 }
 
+/// An error that is to come.
+#[derive(Clone)]
+pub(super) struct Fault {
+    /// Of this operation alone; none: of any that changes.
+    pub(super) op: Option<Op>,
+    /// On files alone whose path contains this; none: on any.
+    pub(super) within: Option<String>,
+    /// Operations that fit until it comes, 1: the next.
+    pub(super) left: u64,
+    pub(super) code: i32,
+}
+
+impl Fault {
+    fn fits(&self, op: Op, path: &Path) -> bool {
+        self.op.map_or(op != Op::Read, |kind| kind == op)
+            && self.within.as_ref().is_none_or(|part| path.to_string_lossy().contains(part.as_str()))
+    }
+}
+
 pub(super) struct Image {
     inodes: HashMap<u64, Inode>,
     inode_next: u64,
@@ -49,9 +68,10 @@ pub(super) struct Image {
     pub(super) capacity_bytes: u64,
     pub(super) ops: u64,
     counts: HashMap<u8, u64>,
+    /// Operations by kind and path, for tests that meet each one of a file.
+    by_path: HashMap<(u8, PathBuf), u64>,
     pub(super) read_bytes: u64,
-    /// (kind or any, its number, error number)
-    pub(super) faults: Vec<(Option<Op>, u64, i32)>,
+    pub(super) faults: Vec<Fault>,
     pub(super) crash_at: Option<(u64, u64)>,
     pub(super) crashed: Option<Box<Image>>,
     halted: bool,
@@ -81,6 +101,7 @@ impl Image {
             capacity_bytes: u64::MAX,
             ops: 0,
             counts: HashMap::new(),
+            by_path: HashMap::new(),
             read_bytes: 0,
             faults: Vec::new(),
             crash_at: None,
@@ -94,11 +115,22 @@ impl Image {
         self.counts.get(&(op as u8)).copied().unwrap_or(0)
     }
 
+    /// Operations of one kind so far on files whose path contains `part`.
+    pub(super) fn done_within(&self, op: Op, part: &str) -> u64 {
+        let of =
+            self.by_path.iter().filter(|((kind, path), _)| *kind == op as u8 && path.to_string_lossy().contains(part));
+        of.map(|(_, count)| count).sum()
+    }
+
+    fn step_inode(&mut self, op: Op, inode: u64) -> io::Result<()> {
+        let path = self.live.iter().find(|(_, id)| **id == inode).map(|(path, _)| path.clone()).unwrap_or_default();
+        self.step(op, &path)
+    }
+
     /// Counts the operation; fails it when a fault or the power cut is due.
-    fn step(&mut self, op: Op) -> io::Result<()> {
-        let nth = self.counts.entry(op as u8).or_default();
-        *nth += 1;
-        let nth = *nth;
+    fn step(&mut self, op: Op, path: &Path) -> io::Result<()> {
+        *self.counts.entry(op as u8).or_default() += 1;
+        *self.by_path.entry((op as u8, path.to_owned())).or_default() += 1;
         if op != Op::Read {
             self.ops += 1;
             if let Some((_, seed)) = self.crash_at.filter(|(at, _)| *at == self.ops) {
@@ -109,12 +141,18 @@ impl Image {
         if self.halted {
             return Err(io::Error::from_raw_os_error(errno::EIO));
         }
-        let ops = self.ops;
-        let due = self.faults.iter().find(|(kind, at, _)| match kind {
-            Some(kind) => *kind == op && *at == nth,
-            None => op != Op::Read && *at == ops,
+        let mut due = None;
+        self.faults.retain_mut(|fault| {
+            if !fault.fits(op, path) {
+                return true;
+            }
+            fault.left = fault.left.saturating_sub(1);
+            if fault.left == 0 {
+                due.get_or_insert(fault.code);
+            }
+            fault.left > 0
         });
-        due.map_or(Ok(()), |(_, _, code)| Err(io::Error::from_raw_os_error(*code)))
+        due.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
     }
 
     pub(super) fn crash(&self, seed: u64) -> Self {
@@ -142,7 +180,7 @@ impl Image {
     }
 
     pub(super) fn create(&mut self, path: &Path) -> io::Result<u64> {
-        self.step(Op::Create)?;
+        self.step(Op::Create, path)?;
         if self.live.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -174,21 +212,21 @@ impl Image {
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        self.step(Op::Rename)?;
+        self.step(Op::Rename, to)?;
         self.find(from)?;
         self.name(Naming::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }
 
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
-        self.step(Op::Remove)?;
+        self.step(Op::Remove, path)?;
         self.find(path)?;
         self.name(Naming::Unlink(path.to_owned()));
         Ok(())
     }
 
     pub(super) fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        self.step(Op::SyncDir)?;
+        self.step(Op::SyncDir, dir)?;
         let (inside, outside) = std::mem::take(&mut self.naming).into_iter().partition(|naming| {
             let (Naming::Link(path, _) | Naming::Rename(path, _) | Naming::Unlink(path)) = naming;
             path.parent() == Some(dir)
@@ -224,7 +262,7 @@ impl Image {
 
     pub(super) fn write(&mut self, id: u64, data: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(|_| missing())?;
-        let failed = self.step(Op::Write).and_then(|()| self.room(id, offset + data.len())).err();
+        let failed = self.step_inode(Op::Write, id).and_then(|()| self.room(id, offset + data.len())).err();
         // A failed write leaves any prefix.
         let part = if failed.is_none() { data.len() } else { below(&self.entropy, data.len() + 1) };
         if (failed.is_none() || !self.halted) && self.room(id, offset + part).is_ok() {
@@ -237,7 +275,7 @@ impl Image {
     }
 
     pub(super) fn read(&mut self, id: u64, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.step(Op::Read)?;
+        self.step_inode(Op::Read, id)?;
         self.read_bytes += buf.len() as u64;
         let inode = self.inodes.get(&id).ok_or_else(missing)?;
         let start = usize::try_from(offset).map_err(|_| missing())?;
@@ -247,7 +285,7 @@ impl Image {
     }
 
     pub(super) fn set_len(&mut self, id: u64, len: u64, op: Op) -> io::Result<()> {
-        self.step(op)?;
+        self.step_inode(op, id)?;
         let len = usize::try_from(len).map_err(|_| missing())?;
         self.room(id, len)?;
         let inode = self.inodes.get_mut(&id).ok_or_else(missing)?;
@@ -258,7 +296,7 @@ impl Image {
     }
 
     pub(super) fn sync_data(&mut self, id: u64) -> io::Result<()> {
-        let failed = self.step(Op::SyncData).err();
+        let failed = self.step_inode(Op::SyncData, id).err();
         if self.halted {
             return failed.map_or(Ok(()), Err);
         }

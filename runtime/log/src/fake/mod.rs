@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::disk::{Disk, DiskFile, Lock};
-use image::{Image, errno};
+use image::{Fault, Image, errno};
 
 /// The operations that faults can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,16 +89,33 @@ impl FakeDisk {
 
     /// Lets the `nth` `op` from now (1: the next) fail with the error number `code`.
     pub fn fail_at(&self, op: Op, nth: u64, code: i32) {
-        let mut image = self.image.lock();
-        let at = image.done(op) + nth;
-        image.faults.push((Some(op), at, code));
+        self.fault(Some(op), None, nth, code);
+    }
+
+    /// The same of those operations alone whose file's path contains `part` (of a rename: the new path).
+    pub fn fail_within(&self, op: Op, part: &str, nth: u64, code: i32) {
+        self.fault(Some(op), Some(part.to_owned()), nth, code);
     }
 
     /// Lets the `nth` changing operation from now, of whatever kind, fail with the error number `code`.
     pub fn fail_op(&self, nth: u64, code: i32) {
-        let mut image = self.image.lock();
-        let at = image.ops + nth;
-        image.faults.push((None, at, code));
+        self.fault(None, None, nth, code);
+    }
+
+    fn fault(&self, op: Option<Op>, within: Option<String>, left: u64, code: i32) {
+        self.image.lock().faults.push(Fault { op, within, left, code });
+    }
+
+    /// Faults that were asked for and have not come.
+    #[must_use]
+    pub fn faults_left(&self) -> usize {
+        self.image.lock().faults.len()
+    }
+
+    /// Operations of one kind so far on files whose path contains `part`.
+    #[must_use]
+    pub fn ops_within(&self, op: Op, part: &str) -> u64 {
+        self.image.lock().done_within(op, part)
     }
 
     /// Changing operations so far.

@@ -1,31 +1,40 @@
-//! The keeper thread: whatever must not hold up the writer. It prepares the next segment, writes the
-//! indexes of sealed ones, removes what nobody needs and settles lagging shards. It looks at the
-//! state as it is, so a lost ring costs nothing but time until the next.
+//! The keeper thread: whatever must not hold up the writer. It keeps the mark, prepares the next segment,
+//! writes the indexes of sealed ones, removes what nobody needs and settles lagging shards. It looks at
+//! the state as it is, so a lost ring costs nothing but time until the next.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::marker::MARK_INTERVAL;
 use super::settle;
 use super::shared::Shared;
 use crate::disk::DiskFile;
-use crate::file::{FileHead, FileKind, Source};
+use crate::file::{FileHead, Source};
 use crate::index::{self, Refs};
 use crate::recovery;
 use crate::store::Phase;
 
 /// Serves until the writer has ended.
 pub(super) fn run(shared: &Shared, bell: &Receiver<()>) {
-    while !shared.is_stopping() {
-        round(shared);
-        if bell.recv().is_err() {
-            return;
+    round(shared);
+    loop {
+        let heard = bell.recv_timeout(MARK_INTERVAL);
+        if shared.is_stopping() || heard == Err(RecvTimeoutError::Disconnected) {
+            break;
+        }
+        match heard {
+            Ok(()) => round(shared),
+            Err(_) => shared.marker.keep(shared),
         }
     }
+    // The writer has ended: this is the exact end.
+    shared.marker.close(shared);
 }
 
 fn round(shared: &Shared) {
+    shared.marker.keep(shared);
     shared.spares.prepare(shared);
     write_indexes(shared);
     loop {
@@ -98,7 +107,7 @@ fn write_index(shared: &Shared, job: &Job) -> std::io::Result<u64> {
         }
         None => shared.salt,
     };
-    let head = FileHead { kind: FileKind::Segment, number: job.number, salt, previous: 0, previous_valid_bytes: 0 };
+    let head = FileHead::of_segment(job.number, salt);
     let bytes = index::encode(&head, job.valid_bytes, &job.refs);
     index::store(&*shared.disk, &Source::Segment(job.number).index_path(&shared.dir), &bytes)?;
     Ok(bytes.len() as u64)

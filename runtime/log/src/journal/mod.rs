@@ -2,10 +2,12 @@
 
 mod group;
 mod keeper;
+mod marker;
 mod pieces;
 #[cfg(feature = "planted")]
 mod planted;
 mod reader;
+mod room;
 mod segment;
 mod settle;
 mod shared;
@@ -31,6 +33,7 @@ use crate::recovery::{Recovered, recover};
 use crate::{Error, JournalSettings, JournalStatus, Recovery};
 
 use group::Request;
+use marker::Marker;
 pub use reader::Reader;
 use segment::{Active, NewSegment};
 use shared::{Shared, Spares, make_segment};
@@ -70,7 +73,7 @@ impl Journal {
     /// Blocks while it reads what the last process left.
     ///
     /// # Errors
-    /// [`Error::Locked`], [`Error::Settings`], [`Error::Damaged`], or [`Error::Io`].
+    /// [`Error::Locked`], [`Error::Settings`], [`Error::Damaged`], [`Error::Lost`], or [`Error::Io`].
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: PathBuf,
@@ -85,7 +88,9 @@ impl Journal {
             io::ErrorKind::WouldBlock => Error::Locked(dir.clone()),
             _ => Error::io("cannot lock", dir.join(LOCK))(error),
         })?;
-        let Recovered { store, salt, previous, mut next_number, spare, report } = recover(&*disk, &dir, &settings)?;
+        let Recovered { store, salt, previous, mut next_number, spare, mark, report } =
+            recover(&*disk, &dir, &settings)?;
+        let marker = Marker::open(&*disk, &dir, &mark, salt);
         let (number, file, capacity) = match spare {
             Some((number, file)) => (number, file, settings.segment_bytes),
             None => {
@@ -105,6 +110,7 @@ impl Journal {
             salt,
             store: Mutex::new(store),
             spares: Spares::new(next_number),
+            marker,
             recheck: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             bell,
@@ -112,6 +118,7 @@ impl Journal {
         let active = NewSegment { number, file, capacity, previous }
             .begin(&shared)
             .map_err(Error::io("cannot begin a segment in", &dir))?;
+        shared.marker.keep(&shared);
         let (requests, threads) = start(&shared, active, lock.into(), heard)?;
         let handle = Handle { shared, requests, queue, threads: Mutex::new(threads) };
         Ok((Self { handle: Arc::new(handle) }, report))

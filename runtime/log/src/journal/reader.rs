@@ -11,15 +11,13 @@ use tokio::sync::Notify;
 use super::pieces::Pieces;
 use super::shared::Shared;
 use crate::disk::DiskFile;
-use crate::file::{FileHead, Source, is_damage};
+use crate::file::{FileHead, Source, is_damage, read_patiently};
 use crate::frame::{self, HEADER_BYTES, Header, Kind};
 use crate::index::{self, FrameRef};
 use crate::quarantine;
 use crate::store::{Phase, Place, Store};
 use crate::{Error, Quarantined, Read};
 
-/// Attempts at reading a frame before its bytes count as gone.
-const READ_ATTEMPTS: u32 = 3;
 /// Frames of one file that lie no further apart are read at once, with what lies between.
 const READ_THROUGH_BYTES: u64 = 32 * 1024;
 /// Frames copied from a segment in memory at a time.
@@ -67,12 +65,13 @@ enum Got {
 }
 
 /// Records that cannot be read, from the position on.
-struct Damage {
-    to: u64,
-    offset: u64,
+pub(super) struct Damage {
+    /// Behind the last of them.
+    pub(super) to: u64,
+    pub(super) offset: u64,
     /// Bytes of the frame; 0 when there is none.
-    bytes: u64,
-    why: &'static str,
+    pub(super) bytes: u64,
+    pub(super) why: &'static str,
 }
 
 impl Reader {
@@ -167,7 +166,7 @@ impl Reader {
             };
             let got = cursor.read(shard, position, bytes_max, place.end)?;
             if let Got::Gap(damage) = &got {
-                note_damage(&shared, shard, position, place.source, damage);
+                damage.note(&shared, shard, position, place.source);
             }
             Ok::<_, io::Error>((cursor, got))
         })
@@ -191,7 +190,7 @@ impl Reader {
                     return Ok(None);
                 }
                 let damage = Damage { to: place.end, offset: 0, bytes: 0, why: "the file is gone" };
-                note_damage(&self.shared, shard, position, place.source, &damage);
+                damage.note(&self.shared, shard, position, place.source);
                 Ok(Some(self.gap(Seq::new(damage.to), damage.why.into())))
             }
             Err(error) => Err(Error::io("cannot read", place.source.path(&self.shared.dir))(error)),
@@ -199,28 +198,28 @@ impl Reader {
     }
 }
 
-fn note_damage(shared: &Shared, shard: ShardId, from: u64, source: Source, damage: &Damage) {
-    let copied = match damage.bytes {
-        0 => Ok(()),
-        bytes => quarantine::copy(&*shared.disk, &shared.dir, source, damage.offset, bytes),
-    };
-    let mut store = shared.store.lock();
-    if let Err(error) = copied {
-        tracing::error!(file = source.name(), %error, "damaged bytes cannot be copied; the file is kept");
-        if let Source::Segment(number) = source
-            && let Some(segment) = store.segments.get_mut(&number)
-        {
-            segment.keep = true;
+impl Damage {
+    /// Copies the bytes aside and notes that the records from `from` on cannot be read. A source whose
+    /// bytes the disk does not give is kept.
+    pub(super) fn note(&self, shared: &Shared, shard: ShardId, from: u64, source: Source) {
+        let copied = match self.bytes {
+            0 => Ok(()),
+            bytes => quarantine::copy(&*shared.disk, &shared.dir, source, self.offset, bytes),
+        };
+        let mut store = shared.store.lock();
+        if let Err(error) = copied {
+            tracing::error!(file = source.name(), %error, "damaged bytes cannot be copied; the file is kept");
+            store.keep(source);
         }
+        store.quarantine(Quarantined {
+            shard: Some(shard),
+            from: Seq::new(from),
+            to: Seq::new(self.to),
+            file: source.name(),
+            offset: self.offset,
+            why: self.why.into(),
+        });
     }
-    store.quarantine(Quarantined {
-        shard: Some(shard),
-        from: Seq::new(from),
-        to: Seq::new(damage.to),
-        file: source.name(),
-        offset: damage.offset,
-        why: damage.why.into(),
-    });
 }
 
 impl Cursor {
@@ -276,15 +275,7 @@ impl Cursor {
         let length = usize::try_from(last.offset + u64::from(last.bytes) - start).unwrap_or(usize::MAX);
         let mut buffer = vec![0; length];
         let damaged = |why| Got::Gap(Damage { to: first.end(), offset: start, bytes: u64::from(first.bytes), why });
-        // An IO error may pass: only one that stays is damage.
-        let mut read = self.file.read_exact_at(&mut buffer, start);
-        for _ in 1..READ_ATTEMPTS {
-            if read.is_ok() {
-                break;
-            }
-            read = self.file.read_exact_at(&mut buffer, start);
-        }
-        match read {
+        match read_patiently(&*self.file, &mut buffer, start) {
             Ok(()) => {}
             // One unreadable frame among many: each by itself.
             Err(error) if is_damage(&error) && frames.len() > 1 => return self.decode(shard, first, &frames[..1]),

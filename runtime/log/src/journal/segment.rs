@@ -82,6 +82,7 @@ impl NewSegment {
             salt: shared.salt,
             previous: self.previous.0,
             previous_valid_bytes: self.previous.1,
+            reserved_bytes: self.capacity,
         };
         let snapshot = snapshot::encode(&shared.store.lock());
         let bytes = beginning(&head, &snapshot);

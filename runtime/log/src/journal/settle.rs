@@ -11,13 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use millrace_types::{Entropy, Seq, ShardId, SystemEntropy};
 
+use super::reader::Damage;
 use super::shared::Shared;
-use crate::Quarantined;
 use crate::disk::{Disk, DiskFile};
 use crate::file::{FRAMES_AT, FileHead, FileKind, SETTLED, Source};
 use crate::frame::{HEADER_BYTES, Header, u64_at};
 use crate::index::{self, FrameRef, Refs, Summary};
-use crate::quarantine;
 use crate::scan::Window;
 use crate::store::{Phase, Run, Store};
 
@@ -57,6 +56,13 @@ pub(super) fn settle_one(shared: &Shared) -> bool {
             false
         }
     }
+}
+
+/// True when there is nothing to settle or to remove.
+#[cfg(test)]
+pub(super) fn is_idle(shared: &Shared) -> bool {
+    let store = shared.store.lock();
+    plan(&store, shared).is_none() && !store.has_garbage()
 }
 
 fn plan(store: &Store, shared: &Shared) -> Option<Plan> {
@@ -174,7 +180,7 @@ fn copy(shared: &Shared, plan: &Plan) -> io::Result<Option<(Run, Summary)>> {
                 tracing::warn!(run = source.name(), %error, "an index cannot be written");
             }
             let summary = index::summaries(&refs).into_iter().find(|summary| summary.shard == plan.shard);
-            let run = Run { source, valid_bytes, index_bytes: bytes.len() as u64 };
+            let run = Run { source, valid_bytes, index_bytes: bytes.len() as u64, keep: false };
             // It takes the place of all it was planned from, damaged frames too.
             Ok(summary.map(|summary| (run, Summary { first: plan.from, end: plan.to, ..summary })))
         }
@@ -195,6 +201,7 @@ fn fill(shared: &Shared, plan: &Plan, file: Box<dyn DiskFile>, id: u64) -> io::R
         salt: shared.salt,
         previous: plan.shard.as_u64(),
         previous_valid_bytes: 0,
+        reserved_bytes: 0,
     };
     let mut copy = Copy {
         shared,
@@ -219,9 +226,7 @@ fn fill(shared: &Shared, plan: &Plan, file: Box<dyn DiskFile>, id: u64) -> io::R
 impl Copy<'_> {
     fn take(&mut self, from: &From, first_wanted: u64) -> io::Result<()> {
         let file = self.shared.disk.open(&from.source.path(&self.shared.dir))?;
-        let Some(head) = FileHead::read(&*file)? else {
-            return Err(io::Error::other("the head of a file to settle from is damaged"));
-        };
+        let salt = FileHead::read(&*file)?.map_or(self.shared.salt, |head| head.salt);
         let frames = match from.refs.as_ref().and_then(|refs| refs.get(&self.shard)) {
             Some(refs) => refs.frames.clone(),
             None => {
@@ -231,9 +236,9 @@ impl Copy<'_> {
         };
         let mut window = Window::new(&*file, from.valid_bytes);
         for frame in frames.iter().filter(|frame| frame.end() > first_wanted) {
-            match whole_frame(&mut window, frame, head.salt, self.shard)? {
+            match whole_frame(&mut window, frame, salt, self.shard)? {
                 Some((header, body)) => self.put(header, &body)?,
-                None => self.set_aside(from.source, frame)?,
+                None => self.set_aside(from.source, frame),
             }
         }
         Ok(())
@@ -250,24 +255,18 @@ impl Copy<'_> {
     }
 
     fn write(&mut self) -> io::Result<()> {
+        // A copy may take long: the mark does not wait for its end.
+        self.shared.marker.keep(self.shared);
         self.file.write_all_at(&[&self.buffer], self.written)?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }
 
-    fn set_aside(&self, source: Source, frame: &FrameRef) -> io::Result<()> {
-        let shared = self.shared;
-        quarantine::copy(&*shared.disk, &shared.dir, source, frame.offset, u64::from(frame.bytes))?;
-        shared.store.lock().quarantine(Quarantined {
-            shard: Some(self.shard),
-            from: Seq::new(frame.first),
-            to: Seq::new(frame.end()),
-            file: source.name(),
-            offset: frame.offset,
-            why: "checksum of a frame, seen while settling".into(),
-        });
-        Ok(())
+    fn set_aside(&self, source: Source, frame: &FrameRef) {
+        let why = "checksum of a frame, seen while settling";
+        let damage = Damage { to: frame.end(), offset: frame.offset, bytes: u64::from(frame.bytes), why };
+        damage.note(self.shared, self.shard, frame.first, source);
     }
 }
 

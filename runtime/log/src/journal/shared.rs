@@ -9,6 +9,7 @@ use std::time::Duration;
 use millrace_types::Clock;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use super::marker::Marker;
 use crate::disk::{Disk, DiskFile};
 use crate::file::segment_name;
 use crate::store::Store;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) salt: u64,
     pub(crate) store: Mutex<Store>,
     pub(crate) spares: Spares,
+    pub(crate) marker: Marker,
     /// Files were removed: records may be welcome again.
     pub(crate) recheck: AtomicBool,
     pub(crate) stop: AtomicBool,
@@ -193,11 +195,11 @@ impl Slot {
     }
 }
 
-/// Creates segment `number` with `bytes` reserved, its name durable.
+/// Creates segment `number` with `bytes` reserved, its length and its name durable.
 pub(super) fn make_segment(disk: &dyn Disk, dir: &Path, number: u64, bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
     let path = dir.join(segment_name(number));
     let file = disk.create(&path)?;
-    let made = file.allocate(bytes).and_then(|()| disk.sync_dir(dir));
+    let made = file.allocate(bytes).and_then(|()| file.sync_data()).and_then(|()| disk.sync_dir(dir));
     if let Err(error) = made {
         if let Err(left) = disk.remove(&path) {
             tracing::warn!(path = %path.display(), error = %left, "an unused segment stays");

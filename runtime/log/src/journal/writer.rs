@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use millrace_types::{Batch, Counts, Seq, ShardId};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::group::{Answer, Group, Request, Target};
+use super::room::Room;
 use super::segment::{Active, NewSegment};
 use super::shared::Shared;
 use crate::disk::Lock;
@@ -20,8 +20,6 @@ use crate::{Commit, Error, Intent, Refusal};
 
 /// A group is written when it has this many bytes, though more is queued.
 const GROUP_BYTES_MAX: u64 = 16 << 20;
-/// How long a look at the free space is good for.
-const ROOM_CHECK: Duration = Duration::from_secs(1);
 
 /// The thread's state.
 pub(super) struct Writer {
@@ -31,8 +29,7 @@ pub(super) struct Writer {
     group: Group,
     /// Next sequence numbers behind the group, where it has records of the shard.
     staged: HashMap<ShardId, Seq>,
-    refusing: Option<Refusal>,
-    checked: Option<Duration>,
+    room: Room,
     #[cfg(feature = "planted")]
     planted: super::planted::Held,
     _lock: Arc<dyn Lock>,
@@ -46,8 +43,7 @@ impl Writer {
             active,
             group: Group::default(),
             staged: HashMap::new(),
-            refusing: None,
-            checked: None,
+            room: Room::new(),
             #[cfg(feature = "planted")]
             planted: super::planted::Held::default(),
             _lock: lock,
@@ -97,7 +93,7 @@ impl Writer {
         answer: Answer<Seq>,
     ) {
         let bytes = frames.iter().map(|(_, body)| body.frame_bytes()).sum();
-        let admitted = self.admit_records(shard, bytes).and_then(|()| self.room(bytes));
+        let admitted = self.admit_records(shard, bytes).and_then(|()| self.make_room(bytes));
         match admitted {
             Ok(()) => {
                 let records: u64 = frames.iter().map(|(batch, _)| batch.len() as u64).sum();
@@ -110,7 +106,7 @@ impl Writer {
     }
 
     fn intent(&mut self, intent: Intent, body: &Body, answer: Answer<()>) {
-        match self.admit(intent.shard).and_then(|()| self.room(body.frame_bytes())) {
+        match self.admit(intent.shard).and_then(|()| self.make_room(body.frame_bytes())) {
             Ok(()) => self.group.intent(self.target(), intent, body, answer),
             Err(error) => drop(answer.send(Err(error))),
         }
@@ -123,7 +119,7 @@ impl Writer {
         } else {
             Err(Error::Invalid("the watermark lies behind the last record"))
         };
-        let admitted = self.admit(commit.shard).and(sane).and_then(|()| self.room(body.frame_bytes()));
+        let admitted = self.admit(commit.shard).and(sane).and_then(|()| self.make_room(body.frame_bytes()));
         match admitted {
             Ok(()) => self.group.commit(self.target(), commit, body, answer),
             Err(error) => drop(answer.send(Err(error))),
@@ -131,7 +127,7 @@ impl Writer {
     }
 
     fn retire(&mut self, shard: ShardId, body: &Body, answer: Answer<Counts>) {
-        match self.admit(shard).and_then(|()| self.room(body.frame_bytes())) {
+        match self.admit(shard).and_then(|()| self.make_room(body.frame_bytes())) {
             Ok(()) => {
                 self.group.retire(self.target(), shard, body, answer);
                 // What follows for this shard is refused by what is published.
@@ -160,52 +156,28 @@ impl Writer {
 
     fn admit_records(&mut self, shard: ShardId, bytes: u64) -> Result<(), Error> {
         self.admit(shard)?;
-        if let Some(refusal) = self.refusal(bytes) {
+        // While the next segment is being prepared half of this one is left to decisions.
+        let is_half_full = self.active.end + self.group.bytes() + bytes > self.active.capacity / 2;
+        if let Some(refusal) = self.room.refusal(&self.shared, is_half_full) {
             return Err(Error::DiskFull(refusal));
         }
-        let limit_bytes = self.shared.settings.backlog_bytes_max;
-        let held = self.shared.store.lock().shards.get(&shard).map_or(0, |shard| shard.backlog_bytes);
-        if held + bytes > limit_bytes {
-            return Err(Error::ShardFull { shard, backlog_bytes: held, limit_bytes });
+        let settings = &self.shared.settings;
+        let store = self.shared.store.lock();
+        let backlog_bytes = store.shards.get(&shard).map_or(0, |shard| shard.backlog_bytes);
+        let share = self.room.lag_share_bytes();
+        let lags = || store.lags(shard, settings.lag_segments);
+        let limit_bytes = match settings.backlog_bytes_max {
+            own if own > share && backlog_bytes + bytes > share && lags() => share,
+            own => own,
+        };
+        if backlog_bytes + bytes > limit_bytes {
+            return Err(Error::ShardFull { shard, backlog_bytes, limit_bytes });
         }
         Ok(())
     }
 
-    /// Why records are refused; looked up at most once a second, and after files were removed.
-    fn refusal(&mut self, bytes: u64) -> Option<Refusal> {
-        let now = self.shared.clock.monotonic();
-        let recheck = self.shared.recheck.swap(false, Ordering::AcqRel);
-        let fresh = self.checked.is_some_and(|at| now.saturating_sub(at) < ROOM_CHECK);
-        // What decides about records must find room whatever happens: no spare segment, no records.
-        // While one is being prepared half of this segment is left to decisions.
-        let half_full = self.active.end + self.group.bytes() + bytes > self.active.capacity / 2;
-        let spares = &self.shared.spares;
-        let spare_needed = spares.has_failed() || (half_full && !spares.is_ready());
-        if fresh && !recheck && (self.refusing.is_some() || !spare_needed) {
-            return self.refusing;
-        }
-        self.checked = Some(now);
-        let found = self.look_for_room(spare_needed);
-        if found != self.refusing {
-            match found {
-                Some(why) => tracing::warn!(%why, "records are refused until there is room"),
-                None => tracing::info!("there is room again"),
-            }
-            self.refusing = found;
-        }
-        found
-    }
-
-    fn look_for_room(&self, spare_needed: bool) -> Option<Refusal> {
-        let shared = &*self.shared;
-        if spare_needed && !shared.spares.ensure(shared) {
-            return Some(Refusal::NoSpace);
-        }
-        shared.refusal()
-    }
-
     /// Makes room for `bytes` more in the segment.
-    fn room(&mut self, bytes: u64) -> Result<(), Error> {
+    fn make_room(&mut self, bytes: u64) -> Result<(), Error> {
         if self.active.fits(self.group.bytes() + bytes) {
             return Ok(());
         }
@@ -230,7 +202,7 @@ impl Writer {
         let previous = (self.active.number, self.active.synced);
         let new = NewSegment { number, file, capacity: self.shared.settings.segment_bytes, previous };
         self.active = new.begin(&self.shared)?;
-        self.checked = None;
+        self.room.forget();
         self.shared.ring();
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::Error;
 use crate::disk::{Disk, DiskFile};
 use crate::file::{FileHead, FileKind, SETTLED, Source, run_of, segment_name, segment_number};
 use crate::index::{self, FrameRef, Summary};
+use crate::mark::Mark;
 use crate::scan::Window;
 use crate::store::{Phase, Store};
 
@@ -21,15 +22,19 @@ pub(super) struct Files {
     pub(super) headless: Vec<(u64, u64)>,
     /// One of zeros alone, prepared and never used.
     pub(super) spare: Option<(u64, Arc<dyn DiskFile>)>,
+    /// Others of zeros alone, which cannot be used.
+    useless: Vec<u64>,
     /// The highest number that any file has.
     pub(super) highest: u64,
 }
 
 impl Files {
-    /// Reads heads; removes prepared files that cannot be used.
-    pub(super) fn list(disk: &dyn Disk, dir: &Path, segment_bytes: u64) -> Result<Self, Error> {
+    /// Reads heads; changes nothing.
+    pub(super) fn list(disk: &dyn Disk, dir: &Path, segment_bytes: u64, mark: Option<Mark>) -> Result<Self, Error> {
         let names = disk.list(dir).map_err(Error::io("cannot list", dir))?;
-        let mut files = Self { heads: BTreeMap::new(), headless: Vec::new(), spare: None, highest: 0 };
+        let mut files =
+            Self { heads: BTreeMap::new(), headless: Vec::new(), spare: None, useless: Vec::new(), highest: 0 };
+        let begun = mark.map_or(0, |mark| mark.segment);
         for number in names.iter().filter_map(|name| segment_number(name)) {
             files.highest = files.highest.max(number);
             let path = dir.join(segment_name(number));
@@ -42,26 +47,28 @@ impl Files {
                 continue;
             }
             let bytes = file.len().map_err(failed())?;
-            match Window::new(&*file, bytes).data_end().map_err(failed())? {
+            match (Window::new(&*file, bytes).data_end().map_err(failed())?, mark) {
+                // It was begun, so these are no zeros of a prepared file.
+                (0, _) if number <= begun => files.headless.push((number, 0)),
                 // A power cut may leave it shorter than it was made.
-                0 if bytes >= segment_bytes => files.replace_spare(disk, dir, number, file),
-                0 => remove(disk, dir, &Source::Segment(number)),
-                data_end => files.headless.push((number, data_end)),
+                (0, _) if bytes < segment_bytes => files.useless.push(number),
+                (0, _) => files.useless.extend(files.spare.replace((number, file)).map(|(older, _)| older)),
+                (_, Some(mark)) if number <= begun => {
+                    tracing::warn!(number, "a segment's head is destroyed; the mark knows enough to read it");
+                    files.heads.insert(number, FileHead::of_segment(number, mark.salt));
+                }
+                (data_end, _) => files.headless.push((number, data_end)),
             }
         }
-        if files.spare.as_ref().is_some_and(|(number, _)| *number < files.highest) {
-            // Numbers have to grow.
-            if let Some((number, _)) = files.spare.take() {
-                remove(disk, dir, &Source::Segment(number));
-            }
-        }
+        // Numbers have to grow.
+        files.useless.extend(files.spare.take_if(|(number, _)| *number < files.highest).map(|(number, _)| number));
+        files.highest = files.highest.max(begun);
         Ok(files)
     }
 
-    fn replace_spare(&mut self, disk: &dyn Disk, dir: &Path, number: u64, file: Arc<dyn DiskFile>) {
-        if let Some((older, _)) = self.spare.replace((number, file)) {
-            remove(disk, dir, &Source::Segment(older));
-        }
+    /// Removes prepared files that cannot be used.
+    pub(super) fn remove_useless(&self, disk: &dyn Disk, dir: &Path) {
+        self.useless.iter().for_each(|number| remove(disk, dir, &Source::Segment(*number)));
     }
 
     /// With no usable segment at all, a headless file with data is not taken for a torn first one.
@@ -92,7 +99,7 @@ impl Files {
 /// A head destroyed in both copies: the index knows number and salt.
 fn head_of_index(disk: &dyn Disk, dir: &Path, number: u64) -> Option<FileHead> {
     let (salt, _) = index::load(disk, &Source::Segment(number).index_path(dir), number)?;
-    Some(FileHead { kind: FileKind::Segment, number, salt, previous: 0, previous_valid_bytes: 0 })
+    Some(FileHead::of_segment(number, salt))
 }
 
 /// The runs; those that were never finished are removed.

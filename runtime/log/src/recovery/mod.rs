@@ -2,12 +2,14 @@
 //! snapshot and those behind it are read frame by frame; of all others the index alone.
 //!
 //! Nothing is written to old segments. A start seals the last one where its valid part ends, and the
-//! writer begins a new one that names this end.
+//! writer begins a new one that names this end. Before anything is changed the mark is asked: a start
+//! that finds less than was durable ends there, unless this loss was accepted by name.
 
 mod files;
 mod replay;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,8 +19,9 @@ use crate::disk::{Disk, DiskFile};
 use crate::file::{FileHead, FileKind, Source, segment_name};
 use crate::frame::Kind;
 use crate::index::{self, Known, Summary};
+use crate::mark::{self, End, Mark};
 use crate::quarantine;
-use crate::scan::{Damage, Scan};
+use crate::scan::{Damage, Durable, Scan};
 use crate::snapshot::Snapshot;
 use crate::store::{Phase, Run, Segment, Store};
 use crate::{Error, JournalSettings, Quarantined, Recovery};
@@ -39,6 +42,8 @@ pub(crate) struct Recovered {
     pub(crate) next_number: u64,
     /// A segment that was prepared ahead and never used.
     pub(crate) spare: Option<(u64, Arc<dyn DiskFile>)>,
+    /// The mark as it was found.
+    pub(crate) mark: mark::Found,
     pub(crate) report: Recovery,
 }
 
@@ -55,28 +60,36 @@ struct Start<'a> {
     report: Recovery,
     /// Valid bytes by segment, as a successor or a snapshot says.
     valid: BTreeMap<u64, u64>,
+    mark: Option<Mark>,
+    /// Segments whose making was cut short: nothing in them was ever acknowledged. With the end of their data.
+    unmade: Vec<(u64, u64)>,
+    /// The state may not know of every shard.
+    is_state_lost: bool,
 }
 
 /// Reads the directory; the caller holds its lock.
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path, settings: &JournalSettings) -> Result<Recovered, Error> {
-    let store = Store::new(settings.tail_bytes);
-    let mut start = Start { disk, dir, store, report: Recovery::default(), valid: BTreeMap::new() };
-    let files = Files::list(disk, dir, settings.segment_bytes)?;
+    let mark = mark::read(disk, dir);
+    let mut start = Start::new(disk, dir, settings, mark.mark());
+    let files = Files::list(disk, dir, settings.segment_bytes, mark.mark())?;
     start.report.segments = files.heads.len();
+    start.report.mark = mark_note(&mark, &files);
     for head in files.heads.values() {
         start.valid.insert(head.previous, head.previous_valid_bytes);
     }
     let scanned = start.scan_back(&files)?;
+    start.check_mark(&files, &scanned, &settings.accept_loss)?;
     if scanned.is_empty() {
         files.refuse_if_headless(dir)?;
     }
-    for (number, data_end) in &files.headless {
+    for (number, data_end) in files.headless.iter().chain(&std::mem::take(&mut start.unmade)) {
         start.set_aside(*number, *data_end)?;
     }
     let last = scanned.last_key_value().map(|(number, scanned)| (*number, scanned.scan.valid_bytes));
     if let Some((number, scanned)) = scanned.last_key_value() {
         start.seal_last(*number, scanned)?;
     }
+    files.remove_useless(disk, dir);
     let first = scanned.first_key_value().map(|(number, _)| *number);
     let mut damaged = Vec::new();
     for (number, scanned) in scanned {
@@ -88,7 +101,7 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, settings: &JournalSettings) -
     start.take_runs(&mut damaged)?;
     start.report_damage(damaged);
     files.remove_orphans(disk, dir);
-    let salt = files.heads.values().next_back().map_or_else(|| SystemEntropy.next_u64(), |head| head.salt);
+    let salt = files.heads.values().next_back().map(|head| head.salt).or_else(|| Some(mark.mark()?.salt));
     let report = start.report;
     start.store.status.torn_bytes = report.torn_bytes;
     for range in &report.quarantined {
@@ -96,12 +109,23 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, settings: &JournalSettings) -
     }
     Ok(Recovered {
         store: start.store,
-        salt,
+        salt: salt.unwrap_or_else(|| SystemEntropy.next_u64()),
         previous: last.unwrap_or((0, 0)),
         next_number: files.highest + 1,
         spare: files.spare,
+        mark,
         report,
     })
+}
+
+/// What is to be told of the mark itself. A journal of an earlier version has none.
+fn mark_note(mark: &mark::Found, files: &Files) -> Option<String> {
+    match mark {
+        mark::Found::Unusable(why) => Some(why.clone()),
+        mark::Found::Absent if files.heads.values().any(|head| head.reserved_bytes > 0) => Some("it is gone".into()),
+        mark::Found::Absent if !files.heads.is_empty() => Some("an earlier version wrote none".into()),
+        _ => None,
+    }
 }
 
 /// Damage in a file, for the report.
@@ -110,7 +134,20 @@ struct Damaged {
     damage: Damage,
 }
 
-impl Start<'_> {
+impl<'a> Start<'a> {
+    fn new(disk: &'a dyn Disk, dir: &'a Path, settings: &JournalSettings, mark: Option<Mark>) -> Self {
+        Self {
+            disk,
+            dir,
+            store: Store::new(settings.tail_bytes),
+            report: Recovery::default(),
+            valid: BTreeMap::new(),
+            mark,
+            unmade: Vec::new(),
+            is_state_lost: false,
+        }
+    }
+
     fn open(&self, number: u64) -> Result<Arc<dyn DiskFile>, Error> {
         let path = self.dir.join(segment_name(number));
         Ok(self.disk.open(&path).map_err(Error::io("cannot open", path))?.into())
@@ -123,15 +160,11 @@ impl Start<'_> {
             let file = self.open(*number)?;
             let path = self.dir.join(segment_name(*number));
             let failed = || Error::io("cannot read", path.clone());
-            let scan = crate::scan::scan(&*file, head.salt, self.valid.get(number).copied()).map_err(failed())?;
+            let scan = crate::scan::scan(&*file, head.salt, self.durable(*number)).map_err(failed())?;
             self.report.scanned_bytes += scan.data_end;
             let snapshot = replay::read_snapshot(&*file, &scan).map_err(failed())?;
-            let other = |kind: Kind| kind != Kind::Snapshot;
-            let used = scan.frames.iter().any(|(_, header)| other(header.kind))
-                || scan.damage.iter().any(|damage| damage.header.is_some_and(|header| other(header.kind)));
-            if snapshot.is_none() && !used && scanned.is_empty() {
-                // Its making was cut short: nothing in it was ever acknowledged.
-                self.set_aside(*number, scan.data_end)?;
+            if snapshot.is_none() && !is_used(&scan) && scanned.is_empty() {
+                self.unmade.push((*number, scan.data_end));
                 continue;
             }
             scanned.insert(*number, Scanned { file, scan });
@@ -146,6 +179,47 @@ impl Start<'_> {
                 path: self.dir.join(segment_name(*number)),
                 why: "no segment has a whole snapshot of the state".into(),
             }),
+        }
+    }
+
+    /// What is known of a segment's durable bytes.
+    fn durable(&self, number: u64) -> Durable {
+        durable(&self.valid, self.mark, number)
+    }
+
+    /// Ends the start when less is there than was durable, and this was not accepted.
+    fn check_mark(&mut self, files: &Files, scanned: &BTreeMap<u64, Scanned>, accepted: &str) -> Result<(), Error> {
+        let newest = scanned.last_key_value().and_then(|(number, scanned)| {
+            let head = files.heads.get(number)?;
+            Some(end_of(head, &scanned.scan))
+        });
+        let loss = mark::loss(self.mark, newest);
+        self.is_state_lost = loss.is_some() || scanned.is_empty();
+        match loss {
+            None => {
+                if !accepted.is_empty() {
+                    tracing::warn!(accepted, "journal.accept_loss names a loss that is not there: take it out");
+                }
+                Ok(())
+            }
+            Some(loss) if loss.accept() == accepted => {
+                self.report.quarantined.push(Quarantined {
+                    shard: None,
+                    from: Seq::ZERO,
+                    to: Seq::ZERO,
+                    file: loss.file.clone(),
+                    offset: loss.from,
+                    why: format!("{}, to {}; the loss was accepted", loss.why, loss.to),
+                });
+                Ok(())
+            }
+            Some(loss) => {
+                let places = scanned.values().flat_map(|scanned| &scanned.scan.damage);
+                let headers = places.filter(|place| place.offset >= loss.from).filter_map(|place| place.header);
+                let known = headers.filter(|header| header.kind == Kind::Records);
+                let records = known.map(|header| (header.shard, Seq::new(header.first), Seq::new(header.end())));
+                Err(Error::Lost { dir: self.dir.to_owned(), records: records.collect(), loss: Box::new(loss) })
+            }
         }
     }
 
@@ -167,8 +241,11 @@ impl Start<'_> {
         let path = self.dir.join(segment_name(number));
         self.report.torn_bytes = scanned.scan.torn_bytes;
         scanned.file.sync_data().map_err(Error::io("cannot sync", path))?;
-        let end = scanned.scan.data_end.max(scanned.scan.valid_bytes);
-        if let Err(error) = scanned.file.set_len(end) {
+        // Never longer than it is: a full disk has no room for that.
+        let end = scanned.scan.end_to_keep();
+        if end < scanned.scan.file_bytes
+            && let Err(error) = scanned.file.set_len(end)
+        {
             tracing::warn!(number, %error, "the rest of the last segment stays allocated");
         }
         Ok(())
@@ -190,7 +267,7 @@ impl Start<'_> {
 
     fn take_indexed(&mut self, number: u64, head: &FileHead, damaged: &mut Vec<Damaged>) -> Result<(), Error> {
         let source = Source::Segment(number);
-        let valid = self.valid.get(&number).copied();
+        let (valid, durable) = (self.valid.get(&number).copied(), self.durable(number));
         let file = self.open(number)?;
         let loaded = index::load(self.disk, &source.index_path(self.dir), number)
             .filter(|(salt, known)| *salt == head.salt && valid.is_none_or(|valid| valid == known.valid_bytes))
@@ -200,7 +277,7 @@ impl Start<'_> {
             Some((_, known)) => known,
             None => {
                 let path = self.dir.join(segment_name(number));
-                let known = index::rebuild(&*file, head.salt, valid).map_err(Error::io("cannot read", path))?;
+                let known = index::rebuild(&*file, head.salt, durable).map_err(Error::io("cannot read", path))?;
                 self.report.indexes_rebuilt += 1;
                 self.report.scanned_bytes += known.valid_bytes;
                 known
@@ -238,31 +315,38 @@ impl Start<'_> {
             let path = source.path(self.dir);
             let failed = || Error::io("cannot read", path.clone());
             if !self.store.shards.contains_key(&shard) {
-                remove(self.disk, self.dir, &source);
+                // Retired, unless the state that would know is gone.
+                if self.is_state_lost {
+                    self.report.set_aside.push(quarantine::set_aside(self.disk, self.dir, &source.name(), None)?);
+                } else {
+                    remove(self.disk, self.dir, &source);
+                }
                 continue;
             }
             self.report.runs += 1;
             let file = self.disk.open(&path).map_err(failed())?;
             let head = FileHead::read(&*file).map_err(failed())?;
-            let Some(head) = head.filter(|head| head.kind == FileKind::Run && head.number == id) else {
+            let own = head.filter(|head| head.kind == FileKind::Run && head.number == id).map(|head| head.salt);
+            let loaded = index::load(self.disk, &source.index_path(self.dir), id);
+            // As with segments the index knows the salt, too.
+            let Some(salt) = own.or_else(|| loaded.as_ref().map(|(salt, _)| *salt)) else {
                 self.report.set_aside.push(quarantine::set_aside(self.disk, self.dir, &source.name(), None)?);
                 continue;
             };
             let bytes = file.len().map_err(failed())?;
-            let loaded = index::load(self.disk, &source.index_path(self.dir), id);
-            let known = match loaded.filter(|(salt, known)| *salt == head.salt && known.valid_bytes <= bytes) {
+            let known = match loaded.filter(|(of, known)| *of == salt && known.valid_bytes <= bytes) {
                 Some((_, known)) => known,
                 None => {
                     self.report.indexes_rebuilt += 1;
                     self.report.scanned_bytes += bytes;
-                    index::rebuild(&*file, head.salt, Some(bytes)).map_err(failed())?
+                    index::rebuild(&*file, salt, Durable::Exactly(bytes)).map_err(failed())?
                 }
             };
             let Known { valid_bytes, index_bytes, summaries, damage, .. } = known;
             damaged.extend(damage.into_iter().map(|damage| Damaged { source, damage }));
             match summaries.into_iter().find(|summary| summary.shard == shard) {
                 Some(summary) => {
-                    self.store.settle(Run { source, valid_bytes, index_bytes }, &summary);
+                    self.store.settle(Run { source, valid_bytes, index_bytes, keep: false }, &summary);
                 }
                 None => {
                     self.report.set_aside.push(quarantine::set_aside(self.disk, self.dir, &source.name(), None)?);
@@ -282,11 +366,7 @@ impl Start<'_> {
             }
             if let Err(error) = quarantine::copy(self.disk, self.dir, source, damage.offset, damage.bytes) {
                 tracing::error!(file = source.name(), %error, "damaged bytes cannot be copied; the file is kept");
-                if let Source::Segment(number) = source
-                    && let Some(segment) = self.store.segments.get_mut(&number)
-                {
-                    segment.keep = true;
-                }
+                self.store.keep(source);
             }
             self.report.quarantined.push(Quarantined {
                 shard: records.map(|header| header.shard),
@@ -336,5 +416,34 @@ impl Start<'_> {
         let name = quarantine::set_aside(self.disk, self.dir, &segment_name(number), Some(data_end))?;
         self.report.set_aside.push(name);
         Ok(())
+    }
+}
+
+/// What is known of a segment's durable bytes: exactly what a later one says, at least what the mark says.
+pub(crate) fn durable(valid: &BTreeMap<u64, u64>, mark: Option<Mark>, number: u64) -> Durable {
+    let marked = mark.filter(|mark| mark.segment == number).map_or(0, |mark| mark.durable_bytes);
+    valid.get(&number).map_or(Durable::AtLeast(marked), |bytes| Durable::Exactly(*bytes))
+}
+
+/// True when something was written behind the snapshot.
+fn is_used(scan: &Scan) -> bool {
+    let other = |kind: Kind| kind != Kind::Snapshot;
+    scan.frames.iter().any(|(_, header)| other(header.kind))
+        || scan.damage.iter().any(|damage| damage.header.is_some_and(|header| other(header.kind)))
+}
+
+/// True when a segment was begun: its snapshot was durable before anything else came to be in it.
+pub(crate) fn is_begun(file: &dyn DiskFile, scan: &Scan) -> io::Result<bool> {
+    Ok(is_used(scan) || replay::read_snapshot(file, scan)?.is_some())
+}
+
+/// The end of the newest segment, for the mark.
+pub(crate) fn end_of(head: &FileHead, scan: &Scan) -> End {
+    End {
+        number: head.number,
+        salt: head.salt,
+        readable_bytes: scan.readable_end,
+        is_cut: scan.is_cut(head.reserved_bytes),
+        reserved_bytes: head.reserved_bytes,
     }
 }

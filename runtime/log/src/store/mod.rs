@@ -58,6 +58,8 @@ pub(crate) struct Run {
     pub(crate) source: Source,
     pub(crate) valid_bytes: u64,
     pub(crate) index_bytes: u64,
+    /// Never removed: it holds damage that could not be copied.
+    pub(crate) keep: bool,
 }
 
 /// All of it.
@@ -167,7 +169,7 @@ impl Store {
                         segment.pins -= 1;
                     }
                 }
-                Source::Run { id, .. } => self.dead_runs.extend(self.runs.remove(&id)),
+                Source::Run { id, .. } => self.drop_run(id),
             }
         }
     }
@@ -211,9 +213,54 @@ impl Store {
         self.runs.insert(id, run);
         let needed = !redundant && self.place(source, summary);
         if !needed {
-            self.dead_runs.extend(self.runs.remove(&id));
+            self.drop_run(id);
         }
         needed
+    }
+
+    /// The segment that is written and its durable bytes.
+    pub(crate) fn active(&self) -> Option<(u64, u64)> {
+        let (number, segment) = self.segments.last_key_value()?;
+        matches!(segment.phase, Phase::Active(_)).then_some((*number, segment.valid_bytes))
+    }
+
+    /// Never removes `source` from now on: it holds what could not be read, and may be read later.
+    pub(crate) fn keep(&mut self, source: Source) {
+        match source {
+            Source::Segment(number) => {
+                if let Some(segment) = self.segments.get_mut(&number) {
+                    segment.keep = true;
+                }
+            }
+            Source::Run { id, .. } => {
+                if let Some(run) = self.runs.get_mut(&id) {
+                    run.keep = true;
+                }
+            }
+        }
+    }
+
+    /// Lets a run go that no place names any more, unless it is kept.
+    fn drop_run(&mut self, id: u64) {
+        if self.runs.get(&id).is_some_and(|run| !run.keep) {
+            self.dead_runs.extend(self.runs.remove(&id));
+        }
+    }
+
+    /// True when the oldest undecided record of `shard` lies more than `segments` segments behind the
+    /// newest, or in a run of its own.
+    pub(crate) fn lags(&self, shard: ShardId, segments: usize) -> bool {
+        let oldest = self.shards.get(&shard).and_then(|shard| shard.places.first_key_value());
+        match oldest.map(|(_, place)| place.source) {
+            None => false,
+            Some(Source::Run { .. }) => true,
+            Some(Source::Segment(number)) => self.segments.range(number + 1..).nth(segments).is_some(),
+        }
+    }
+
+    /// Undecided bytes of all shards.
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        self.shards.values().map(|shard| shard.backlog_bytes).sum()
     }
 
     /// True when [`Self::garbage`] would find something.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
 use millrace_log::RealDisk;
-use millrace_log::inspect::{self, DumpedFrame};
+use millrace_log::inspect::{self, DumpedFrame, MarkReport};
 use millrace_types::{Lane, ShardId, StreamId};
 
 /// `millrace journal`.
@@ -19,7 +19,8 @@ pub(super) struct Journal {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check every frame; exit status 1 when something is damaged.
+    /// Check every frame, and that all is there that the mark says; exit status 1 when something is damaged
+    /// or gone.
     Verify {
         /// The data directory.
         dir: PathBuf,
@@ -79,11 +80,32 @@ fn verify(dir: &Path) -> Result<()> {
     for file in &report.unreadable {
         println!("unreadable: {file}");
     }
+    println!("mark: {}", mark_line(&report.mark));
+    if let Some(loss) = &report.loss {
+        println!("lost: {loss}");
+        bail!(
+            "durable bytes of the journal in {} are gone; nothing was changed. A start refuses to go on without \
+             them, unless it is told to by journal.accept_loss = \"{}\"",
+            dir.display(),
+            loss.accept()
+        );
+    }
     if !report.is_whole() {
         bail!("the journal in {} is damaged; nothing was changed", dir.display());
     }
     println!("whole");
     Ok(())
+}
+
+fn mark_line(mark: &MarkReport) -> String {
+    match mark {
+        MarkReport::Absent => "none; a loss at the journal's end may pass for a torn tail".into(),
+        MarkReport::Unusable(why) => format!("unusable, {why}; a loss at the journal's end may pass for a torn tail"),
+        MarkReport::Whole { segment: None, .. } => "no segment was begun".into(),
+        MarkReport::Whole { segment: Some(segment), durable_bytes } => {
+            format!("{durable_bytes} bytes of {segment} were durable")
+        }
+    }
 }
 
 fn dump(dir: &Path, shard: Option<&str>) -> Result<()> {

@@ -1,42 +1,112 @@
-//! Every operation fails once: no wrong acknowledgement, nothing refused comes back.
+//! Every operation fails once, with an IO error and with a full disk: no wrong acknowledgement, nothing
+//! refused comes back, and no start takes it for a loss.
 
 use super::oracle::Oracle;
 use super::*;
-use crate::fake::{EIO, Op};
+use crate::fake::{EIO, ENOSPC, Op};
 
 const STEPS: u64 = 100;
+/// A shard of its own that never commits, so that runs are written.
+const PARKED: u32 = 9;
 
-/// One run whose `nth` operation fails; then a power cut and a judgement.
-async fn one_fault(nth: u64, kind: Option<Op>, seed: u64) -> (u64, Oracle) {
-    let what = format!("fault {nth} of {kind:?}, seed {seed}");
+/// Which operation is to fail.
+#[derive(Debug, Clone, Copy)]
+struct Fault {
+    op: Option<Op>,
+    /// Part of the file's path.
+    within: &'static str,
+    nth: u64,
+    code: i32,
+}
+
+const NONE: Fault = Fault { op: None, within: "", nth: u64::MAX / 2, code: EIO };
+
+/// What a run with one fault came to.
+struct Ran {
+    disk: FakeDisk,
+    has_come: bool,
+    refused: u64,
+}
+
+/// One run with a fault; then a power cut and a judgement.
+async fn one_fault(fault: Fault, seed: u64) -> Ran {
+    let what = format!("{fault:?}, seed {seed}");
     let disk = FakeDisk::new(seed);
-    match kind {
-        Some(op) => disk.fail_at(op, nth, EIO),
-        None => disk.fail_op(nth, EIO),
+    match fault.op {
+        Some(op) => disk.fail_within(op, fault.within, fault.nth, fault.code),
+        None => disk.fail_op(fault.nth, fault.code),
     }
     let mut oracle = Oracle::new(seed);
-    let Ok((journal, _)) = open_with(&disk, small()) else { return (disk.ops(), oracle) };
-    for _ in 0..STEPS {
+    let clock = Arc::new(ManualClock::at(1_000));
+    let Ok((journal, _)) = open_at(&disk, small(), &clock) else {
+        return Ran { has_come: true, refused: 0, disk };
+    };
+    let mut parked = Vec::new();
+    for tag in 0..STEPS {
+        clock.advance(Duration::from_millis(300));
+        if let Ok(first) = journal.append(shard(PARKED), batch(tag, 1, 60)).await {
+            parked.push((first.get(), record(tag, 0, 60)));
+        }
         if !oracle.step(&journal).await {
             break;
         }
     }
-    let ops = kind.map_or_else(|| disk.ops(), |op| disk.ops_of(op));
-    let left = disk.crash(nth);
+    // What the keeper has to do it does before the power goes, unless the fault stops it.
+    for _ in 0..20 {
+        if journal.status().runs > 0 {
+            break;
+        }
+        journal.handle.shared.ring();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let left = disk.crash(fault.nth);
     journal.close().await;
     let (journal, recovery) = open(&left);
     assert_eq!(recovery.quarantined, [], "{what}");
     oracle.judge(&journal, &what).await;
-    (ops, oracle)
+    let next = journal.shard(shard(PARKED)).unwrap_or_default().next;
+    let (records, gaps) = read_to(&mut journal.reader(shard(PARKED), Seq::ZERO), next).await;
+    assert_eq!(gaps, [], "{what}");
+    for (at, record) in parked {
+        assert_eq!(records.get(usize::try_from(at).unwrap()), Some(&(at, record)), "{what}: parked at {at}");
+    }
+    journal.close().await;
+    Ran { has_come: disk.faults_left() == 0, refused: oracle.refused, disk }
 }
 
 #[test]
 fn any_operation_may_fail_once() {
-    for seed in 0..3 {
-        let (ops, _) = run(one_fault(u64::MAX / 2, None, seed));
+    for seed in 0..2 {
+        let ops = run(one_fault(NONE, seed)).disk.ops();
         assert!(ops > 100, "{ops} operations");
         for nth in 1..=ops {
-            run(one_fault(nth, None, seed));
+            run(one_fault(Fault { nth, ..NONE }, seed));
+        }
+    }
+}
+
+#[test]
+fn each_kind_of_file_meets_each_error_at_each_point() {
+    let kinds = [
+        (".seg", vec![Op::Create, Op::Allocate, Op::Write, Op::SyncData, Op::SetLen, Op::Remove]),
+        (".idx", vec![Op::Create, Op::Write, Op::SyncData]),
+        (".tmp", vec![Op::Create, Op::Write, Op::SyncData]),
+        (".run", vec![Op::Rename]),
+        ("data", vec![Op::SyncDir]),
+        (".mark", vec![Op::Create, Op::Allocate, Op::Write, Op::SyncData, Op::Rename]),
+    ];
+    let usual = run(one_fault(NONE, 5)).disk;
+    for (within, ops) in kinds {
+        for op in ops {
+            let count = usual.ops_within(op, within);
+            assert!(count > 0, "{op:?} of {within} is met");
+            let mut come = 0;
+            for nth in 1..=count {
+                for code in [EIO, ENOSPC] {
+                    come += u64::from(run(one_fault(Fault { op: Some(op), within, nth, code }, 5)).has_come);
+                }
+            }
+            assert!(come > count, "{op:?} of {within}: {come} of {} faults came", count * 2);
         }
     }
 }
@@ -44,11 +114,10 @@ fn any_operation_may_fail_once() {
 #[test]
 fn a_failed_sync_refuses_its_group_and_the_journal_goes_on() {
     let seed = 9;
-    let (syncs, _) = run(one_fault(u64::MAX / 2, Some(Op::SyncData), seed));
+    let syncs = run(one_fault(NONE, seed)).disk.ops_within(Op::SyncData, ".seg");
     let mut refused = 0;
     for nth in 1..=syncs {
-        let (_, oracle) = run(one_fault(nth, Some(Op::SyncData), seed));
-        refused += oracle.refused;
+        refused += run(one_fault(Fault { op: Some(Op::SyncData), within: ".seg", nth, code: EIO }, seed)).refused;
     }
     assert!(refused > syncs / 3, "the faults were met: {refused} of {syncs}");
 }
@@ -59,14 +128,15 @@ fn a_second_failure_in_a_row_stops_the_journal_until_a_restart() {
         let disk = FakeDisk::new(4);
         let (journal, _) = open(&disk);
         journal.append(shard(1), batch(1, 1, 10)).await.unwrap();
-        disk.fail_at(Op::SyncData, 1, EIO);
+        until("the next segment is prepared", || journal.status().segments == 2).await;
+        disk.fail_within(Op::SyncData, "1.seg", 1, EIO);
         let refused = journal.append(shard(1), batch(2, 1, 10)).await;
         assert!(matches!(refused, Err(Error::Poisoned(_))), "{refused:?}");
         assert_eq!(journal.append(shard(1), batch(3, 1, 10)).await.unwrap(), Seq::new(1), "the number is free");
         assert_eq!(journal.status().poisoned_segments, 1);
-        for nth in 1..6 {
-            disk.fail_at(Op::SyncData, nth, EIO);
-        }
+        until("another is prepared", || journal.status().segments == 3).await;
+        disk.fail_within(Op::SyncData, "2.seg", 1, EIO);
+        disk.fail_within(Op::SyncData, "3.seg", 1, EIO);
         let mut reader = journal.reader(shard(1), Seq::new(2));
         let failed = journal.append(shard(1), batch(4, 1, 10)).await;
         assert!(matches!(failed, Err(Error::Failed(_))), "{failed:?}");

@@ -2,8 +2,11 @@
 
 mod damage;
 mod faults;
+mod loss;
 mod model;
 mod oracle;
+mod runs;
+mod share;
 mod space;
 mod usual;
 
@@ -32,11 +35,26 @@ fn small() -> JournalSettings {
         headroom_bytes: 0,
         backlog_bytes_max: u64::MAX,
         lag_segments: 2,
+        accept_loss: String::new(),
     }
 }
 
 fn open_with(disk: &FakeDisk, settings: JournalSettings) -> Result<(Journal, Recovery), Error> {
-    Journal::open(Arc::new(disk.clone()), dir(), settings, Arc::new(ManualClock::at(1_000)))
+    open_at(disk, settings, &Arc::new(ManualClock::at(1_000)))
+}
+
+fn open_at(disk: &FakeDisk, settings: JournalSettings, clock: &Arc<ManualClock>) -> Result<(Journal, Recovery), Error> {
+    Journal::open(Arc::new(disk.clone()), dir(), settings, Arc::clone(clock) as Arc<dyn Clock>)
+}
+
+/// Lets the keeper say at once what is durable, and waits until the mark does.
+async fn marked(journal: &Journal, disk: &FakeDisk, clock: &ManualClock) {
+    clock.advance(marker::MARK_INTERVAL);
+    let shared = &journal.handle.shared;
+    let (segment, durable_bytes) = shared.store.lock().active().unwrap();
+    shared.ring();
+    let wanted = crate::mark::Mark { salt: shared.salt, segment, durable_bytes };
+    until("the mark is written", || crate::mark::read(disk, &dir()).mark() == Some(wanted)).await;
 }
 
 fn open(disk: &FakeDisk) -> (Journal, Recovery) {

@@ -9,7 +9,9 @@ fn a_full_disk_refuses_records_while_decisions_go_on_and_recovers_by_itself() {
     run(async {
         let disk = FakeDisk::new(1);
         disk.set_capacity(6 * SEGMENT_BYTES);
-        let (journal, _) = open(&disk);
+        // No shard lags, so none has a limit of its own.
+        let settings = JournalSettings { lag_segments: 1000, ..small() };
+        let (journal, _) = open_with(&disk, settings.clone()).unwrap();
         let mut next = 0;
         let refused = loop {
             match journal.append(shard(1), batch(1, 2, 900)).await {
@@ -26,7 +28,7 @@ fn a_full_disk_refuses_records_while_decisions_go_on_and_recovers_by_itself() {
         }
         // A restart on the full disk works too.
         journal.close().await;
-        let (journal, _) = open(&disk);
+        let (journal, _) = open_with(&disk, settings).unwrap();
         journal.commit(done(shard(1), next)).await.unwrap();
         until("segments are removed", || journal.status().segments <= 2).await;
         journal.append(shard(1), batch(2, 1, 10)).await.unwrap();
@@ -139,7 +141,7 @@ fn an_allocation_that_fails_refuses_only_the_batch_that_needs_it() {
 }
 
 /// A shard that never commits among others that do.
-async fn lag(journal: &Journal, rounds: u64) -> u64 {
+pub(super) async fn lag(journal: &Journal, rounds: u64) -> u64 {
     let mut parked = 0;
     for tag in 0..rounds {
         if tag % 5 == 0 {

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("millrace: {error:#}");
+            eprintln!("millrace: {error:#}{}", cli::slug_of(&error).map_or_else(String::new, cli::hint));
             ExitCode::FAILURE
         }
     }

@@ -250,7 +250,8 @@ fn check_keys(table: &Table, path: &str, known: &BTreeMap<String, Option<Value>>
     Ok(())
 }
 
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
+/// `; did you mean NAME?` for the one of `names` that `name` is closest to; empty when none is close.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     names
         .map(|known| (strsim::damerau_levenshtein(name, known), known))
         .min()

@@ -106,7 +106,9 @@ fn snapshot_parts(parts: &[Bytes]) {
 fn disk_with(name: &str, bytes: &[&[u8]]) -> FakeDisk {
     let disk = FakeDisk::new(0);
     let path = Path::new(DIR).join(name);
-    let made = disk.create_dir_all(Path::new(DIR)).and_then(|()| disk.create(&path)?.write_all_at(bytes, 0));
+    let made = disk
+        .create_dir_all(&Path::new(DIR).join(crate::file::SETTLED))
+        .and_then(|()| disk.create(&path)?.write_all_at(bytes, 0));
     made.expect("the fake disk takes a file");
     disk
 }

@@ -4,6 +4,8 @@ mod admin;
 mod assemble;
 mod cli;
 mod client;
+#[cfg(test)]
+mod fuzz;
 mod settings;
 mod signal;
 

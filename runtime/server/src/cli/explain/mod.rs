@@ -73,7 +73,7 @@ fn page(sections: &[Section<'_>], slug: &str) -> Result<String> {
     let wanted = heading(slug);
     let Some(found) = sections.iter().find(|section| section.slugs.contains(&wanted)) else {
         let names = sections.iter().flat_map(|section| section.slugs.iter().copied());
-        bail!("no error is named {slug}{}; `millrace explain` lists all", crate::settings::nearest(slug, names));
+        bail!("no error is named {slug}{} (`millrace explain` lists all)", crate::settings::nearest(slug, names));
     };
     Ok(format!("{slug} ({})\n\n{}\n", found.chapter, found.body.trim_end()))
 }

@@ -152,7 +152,7 @@ fn pages_are_found_by_any_of_their_names() {
 fn an_unknown_name_leads_to_the_nearest() {
     let found = sections(PAGES);
     let error = page(&found, "journal.ful").expect_err("unknown").to_string();
-    assert_eq!(error, "no error is named journal.ful; did you mean journal.full?; `millrace explain` lists all");
+    assert_eq!(error, "no error is named journal.ful; did you mean journal.full? (`millrace explain` lists all)");
     assert!(page(&found, "Http504").expect("a bare status").starts_with("Http504 (Destinations)"));
     assert!(page(&found, "Http50").is_err());
     for section in &found {

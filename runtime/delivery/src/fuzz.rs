@@ -8,7 +8,8 @@ use crate::intent::Body;
 pub fn intent(data: &[u8]) {
     let Ok(body) = Body::from_bytes(data) else { return };
     assert_eq!(Body::from_bytes(&body.to_bytes()).expect("our own form"), body);
-    drop(body.static_encoding());
+    let known = body.static_encoding();
+    assert!(known.is_none() || known == body.content_encoding.as_deref());
 }
 
 fn some_intents() -> Vec<Vec<u8>> {

@@ -39,11 +39,10 @@ pub fn prefix(data: &[u8]) {
     for instant_ms in INSTANTS_MS {
         let parts =
             KeyParts { stream: "s", version: 1, instant_ms, uuid: "u", extension: ".gz", partition_keys: &keys };
-        for key in [prefixes.data_key(&parts, &entropy), prefixes.error_key(&parts, "processing-failed", &entropy)] {
-            if let Ok(key) = key {
-                check_key(&key, NAME_BYTES_MAX);
-                assert!(key.ends_with("-u.gz"));
-            }
+        let made = [prefixes.data_key(&parts, &entropy), prefixes.error_key(&parts, "processing-failed", &entropy)];
+        for key in made.into_iter().flatten() {
+            check_key(&key, NAME_BYTES_MAX);
+            assert!(key.ends_with("-u.gz"));
         }
     }
     let beyond =

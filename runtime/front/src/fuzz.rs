@@ -15,7 +15,7 @@ use crate::firehose::records::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Put, decode};
 use crate::firehose::{
     Operation, delete_delivery_stream, describe_delivery_stream, list_delivery_streams, list_tags_for_delivery_stream,
 };
-use crate::ingest::{Encoding, Form, Limits, cut, decompress};
+use crate::ingest::{Encoding, Form, Limits, cut, decompressed};
 use crate::protocol::shape::{check, refuse_unsupported};
 use crate::route::Route;
 use crate::settings::RECORD_BYTES_MAX;
@@ -27,6 +27,12 @@ const LIMITS: Limits = Limits { bytes_max: MIB, ratio_max: 100, ratio_free_bytes
 
 fn is_short(error: &ApiError) {
     assert!(error.message.len() <= MESSAGE_BYTES_MAX, "a hostile request has a short answer");
+}
+
+fn refused<T>(parsed: Result<T, ApiError>) {
+    if let Err(error) = parsed {
+        is_short(&error);
+    }
 }
 
 /// `PutRecord`: the fast reader says what a tree of the same body says.
@@ -72,11 +78,9 @@ pub fn operation(data: &[u8]) {
     }
     match operation {
         Operation::CreateDeliveryStream => create(&request, body.len()),
-        Operation::DeleteDeliveryStream => drop(delete_delivery_stream::parse(&request).map_err(|e| is_short(&e))),
-        Operation::DescribeDeliveryStream => drop(describe_delivery_stream::parse(&request).map_err(|e| is_short(&e))),
-        Operation::ListTagsForDeliveryStream => {
-            drop(list_tags_for_delivery_stream::parse(&request).map_err(|e| is_short(&e)));
-        }
+        Operation::DeleteDeliveryStream => refused(delete_delivery_stream::parse(&request)),
+        Operation::DescribeDeliveryStream => refused(describe_delivery_stream::parse(&request)),
+        Operation::ListTagsForDeliveryStream => refused(list_tags_for_delivery_stream::parse(&request)),
         Operation::ListDeliveryStreams => {
             let names = ["a", "b", "c"].map(str::to_owned).into_iter();
             if let Ok(answer) = list_delivery_streams::answer(&request, names) {
@@ -106,7 +110,7 @@ pub fn ingest(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let form = [Form::Lines, Form::Array, Form::Raw][usize::from(choice & 15) % 3];
     let encoding = [Encoding::Identity, Encoding::Gzip, Encoding::Zstd][usize::from(choice >> 4) % 3];
-    let plain = match decompress(encoding, body, LIMITS) {
+    let plain = match decompressed(encoding, body, LIMITS) {
         Ok(plain) => plain,
         Err(error) => return is_short(&error),
     };

@@ -21,7 +21,7 @@ use crate::settings::{
     DECOMPRESSION_RATIO_MAX, INGEST_BODY_BYTES_MAX, INGEST_DECODED_BYTES_MAX, RATIO_FREE_BYTES, RECORD_BYTES_MAX,
 };
 use crate::shared::Shared;
-pub(crate) use decompress::{Encoding, Limits, all as decompress};
+pub(crate) use decompress::{Encoding, Limits, all as decompressed};
 
 /// How a body is cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ pub(crate) async fn decode(
     };
     // Decompression takes longer than a task may hold its thread.
     let batch = millrace_tasks::blocking(move || {
-        let plain = decompress(kind.encoding, &bytes, limits)?;
+        let plain = decompressed(kind.encoding, &bytes, limits)?;
         drop(bytes);
         cut(kind.form, &plain, now_ms)
     })

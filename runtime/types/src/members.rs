@@ -245,6 +245,14 @@ mod tests {
         (members, model)
     }
 
+    #[test]
+    fn more_pairs_than_a_number_holds_are_the_largest() {
+        let mut members = Members::new();
+        members.insert(0, Seq::ZERO, Seq::new(u64::MAX));
+        members.insert(1, Seq::ZERO, Seq::new(u64::MAX));
+        assert_eq!(members.count(), u64::MAX);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_a_plain_set(

@@ -31,8 +31,8 @@ const HEADS: &[&str] = &[
 ];
 /// Folders whose words in capitals are names of errors, too.
 const UNDOTTED: &[&str] = &["sinks/", "runtime/delivery/"];
-/// Words of that shape which are none: elements of a store's answer.
-const NO_NAMES: &[&str] = &["Code", "Message", "Region"];
+/// Words of that shape which are none: elements of a store's answer, a type's name in `Debug`.
+const NO_NAMES: &[&str] = &["Code", "LogShare", "Message", "Region"];
 /// Words of the dotted shape which are none: a file, a member in the words of the service.
 const NO_DOTTED: &[&str] = &["catalog.redb", "record.data"];
 

@@ -9,6 +9,8 @@ mod bearer;
 mod canonical;
 mod digest;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod keys;
 mod sign;
 mod stamp;

@@ -2,6 +2,8 @@
 //! the journal, not here. Reads come from a snapshot in memory; each change is durable before it shows.
 
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod model;
 mod store;
 

@@ -6,6 +6,8 @@ mod context;
 mod cut;
 mod failure;
 mod functions;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod handle;
 mod intent;
 mod lane;

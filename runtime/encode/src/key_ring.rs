@@ -105,7 +105,7 @@ impl KeyRing {
         Ok(ring)
     }
 
-    fn parse(&self, text: &str) -> Result<Vec<EncryptionKey>, Error> {
+    pub(crate) fn parse(&self, text: &str) -> Result<Vec<EncryptionKey>, Error> {
         // serde's message could quote what it met, so only the place is told.
         let form: FileForm = serde_json::from_str(text).map_err(|error| {
             self.format(format!("not a key ring at line {}, column {}", error.line(), error.column()))

@@ -14,6 +14,8 @@ mod compress;
 mod compression;
 mod error;
 mod failure;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod key_ring;
 mod object;
 mod prefix;

@@ -12,6 +12,8 @@ mod budget;
 mod compatibility;
 mod error;
 mod firehose;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod header;
 mod ingest;
 mod metrics;

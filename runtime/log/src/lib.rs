@@ -7,6 +7,8 @@ mod error;
 pub mod fake;
 mod file;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod index;
 pub mod inspect;
 mod journal;

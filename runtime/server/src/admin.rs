@@ -29,6 +29,14 @@ fn refused(kind: AdminErrorKind, slug: &'static str, message: impl Into<String>)
     AdminError { kind, slug, message: message.into() }
 }
 
+fn kind_of(error: &millrace_transform::Error) -> AdminErrorKind {
+    match error {
+        millrace_transform::Error::TooLarge { .. } => AdminErrorKind::TooLarge,
+        millrace_transform::Error::Io { .. } => AdminErrorKind::Unavailable,
+        _ => AdminErrorKind::Invalid,
+    }
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -62,16 +70,8 @@ impl Admin for ServerAdmin {
         self.functions.deploy(deployment).await.map_err(|error| {
             let (kind, slug) = match &error {
                 DeployError::Limits(_) => (AdminErrorKind::Invalid, "function.limits"),
-                DeployError::Module { source: millrace_transform::Error::TooLarge { .. }, .. } => {
-                    (AdminErrorKind::TooLarge, "function.too-large")
-                }
-                DeployError::Module { source: millrace_transform::Error::Imports(_), .. } => {
-                    (AdminErrorKind::Invalid, "function.imports")
-                }
-                DeployError::Module { source: millrace_transform::Error::Io { .. }, .. } | DeployError::Files(_) => {
-                    (AdminErrorKind::Unavailable, "function.files")
-                }
-                DeployError::Module { .. } => (AdminErrorKind::Invalid, "function.module"),
+                DeployError::Module { source, .. } => (kind_of(source), source.slug()),
+                DeployError::Files(_) => (AdminErrorKind::Unavailable, "function.files"),
                 DeployError::Catalog(_) => (AdminErrorKind::Internal, "catalog.write"),
             };
             refused(kind, slug, chain(&error))

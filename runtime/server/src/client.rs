@@ -57,6 +57,22 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
+/// A plain route's refusal in the server's words.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Stable name of the condition.
+    pub(crate) slug: String,
+    pub(crate) message: String,
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 impl Client {
     /// Connects to `endpoint`, `http://HOST:PORT` or `https://HOST:PORT`.
     pub(crate) async fn connect(endpoint: &str, credentials: Credentials, clock: Arc<dyn Clock>) -> Result<Self> {
@@ -106,9 +122,12 @@ impl Client {
         if answer.status == 200 {
             return Ok(value);
         }
-        match value["error"]["message"].as_str() {
-            Some(message) => bail!("{message}"),
-            None => bail!("the server answered {}: {:.300}", answer.status, String::from_utf8_lossy(&answer.body)),
+        let error = &value["error"];
+        match (error["code"].as_str(), error["message"].as_str()) {
+            (slug, Some(message)) => {
+                Err(Refused { slug: slug.unwrap_or_default().to_owned(), message: message.to_owned() }.into())
+            }
+            _ => bail!("the server answered {}: {:.300}", answer.status, String::from_utf8_lossy(&answer.body)),
         }
     }
 

@@ -4,6 +4,8 @@ mod admin;
 mod assemble;
 mod cli;
 mod client;
+#[cfg(test)]
+mod fuzz;
 mod settings;
 mod signal;
 
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("millrace: {error:#}");
+            eprintln!("millrace: {error:#}{}", cli::slug_of(&error).map_or_else(String::new, cli::hint));
             ExitCode::FAILURE
         }
     }

@@ -185,10 +185,22 @@ pub(crate) fn load(
         }
         set(&mut table, key, value, &known)?;
     }
+    settle(table)
+}
+
+fn settle(table: Table) -> Result<Settings> {
     // Only the message: the error's own text would show the line, which may hold a secret.
     Value::Table(table)
         .try_into()
         .map_err(|error: toml::de::Error| anyhow::anyhow!("the settings: {}", error.message()))
+}
+
+/// Settings from the text of a file alone.
+#[cfg(test)]
+pub(crate) fn from_text(text: &str) -> Result<Settings> {
+    let table = parse(text, "the text")?;
+    check_keys(&table, "", &known_keys()?)?;
+    settle(table)
 }
 
 /// The effective settings as TOML, secrets not shown.
@@ -202,7 +214,10 @@ fn read(path: &Path) -> Result<Table> {
     if length > FILE_BYTES_MAX {
         bail!("{shown} has {length} bytes; settings have at most {FILE_BYTES_MAX}");
     }
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?;
+    parse(&std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?, &shown.to_string())
+}
+
+fn parse(text: &str, shown: &str) -> Result<Table> {
     text.parse().map_err(|error: toml::de::Error| anyhow::anyhow!("{shown} is not TOML: {}", error.message()))
 }
 
@@ -250,7 +265,8 @@ fn check_keys(table: &Table, path: &str, known: &BTreeMap<String, Option<Value>>
     Ok(())
 }
 
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
+/// `; did you mean NAME?` for the one of `names` that `name` is closest to; empty when none is close.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
     names
         .map(|known| (strsim::damerau_levenshtein(name, known), known))
         .min()

@@ -241,7 +241,7 @@ fn answer(kind: u8, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     Ok(parts)
 }
 
-fn encode(answer: &Result<Vec<Vec<u8>>, Error>) -> Vec<u8> {
+pub(crate) fn encode(answer: &Result<Vec<Vec<u8>>, Error>) -> Vec<u8> {
     let texts;
     let (kind, parts) = match answer {
         Ok(parts) => (0, parts),
@@ -268,7 +268,7 @@ fn encode(answer: &Result<Vec<Vec<u8>>, Error>) -> Vec<u8> {
     out
 }
 
-fn decode(answer: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+pub(crate) fn decode(answer: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     let (kind, rest) = answer.split_first().ok_or_else(broken)?;
     let (count, mut rest) = take_length(rest).ok_or_else(broken)?;
     let mut parts = Vec::new();

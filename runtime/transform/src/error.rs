@@ -51,6 +51,26 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// A stable name of the condition, for users.
+    #[must_use]
+    pub const fn slug(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "function.too-large",
+            Self::Imports(_) => "function.imports",
+            Self::Io { .. } => "function.files",
+            Self::NotWasm(_)
+            | Self::NoTransform(_)
+            | Self::Compile(_)
+            | Self::CompileStopped(_)
+            | Self::Artifact
+            | Self::Recompile
+            | Self::Start(_)
+            | Self::Engine(_) => "function.module",
+        }
+    }
+}
+
 /// Turns an IO error into [`Error::Io`].
 pub(crate) fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { what, source }

@@ -11,6 +11,8 @@ mod component;
 mod engine;
 mod error;
 mod function;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod guest;
 mod host;
 mod limits;

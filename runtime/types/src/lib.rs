@@ -6,8 +6,11 @@ mod batch;
 mod clock;
 mod counts;
 mod entropy;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod ids;
 mod members;
+pub mod mutate;
 mod retry;
 
 pub use batch::{Batch, BatchBuilder, BatchFull, Columns, PAYLOAD_BYTES_MAX, RECORDS_MAX};

@@ -131,10 +131,10 @@ impl Members {
         self.ranges.values().map(BTreeMap::len).sum()
     }
 
-    /// Number of (sequence, output) pairs.
+    /// Number of (sequence, output) pairs, 2^64 - 1 when there are more.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.iter().map(|(_, from, to)| to.since(from)).sum()
+        self.iter().fold(0u64, |count, (_, from, to)| count.saturating_add(to.since(from)))
     }
 
     /// Lowest and highest sequence number in it.
@@ -243,6 +243,14 @@ mod tests {
             model.extend((*start..start + length).map(|seq| (*index, seq)));
         }
         (members, model)
+    }
+
+    #[test]
+    fn more_pairs_than_a_number_holds_are_the_largest() {
+        let mut members = Members::new();
+        members.insert(0, Seq::ZERO, Seq::new(u64::MAX));
+        members.insert(1, Seq::ZERO, Seq::new(u64::MAX));
+        assert_eq!(members.count(), u64::MAX);
     }
 
     proptest! {

@@ -114,14 +114,7 @@ impl ObjectBuckets {
 
 impl Buckets for ObjectBuckets {
     fn open(&self, bucket: &str) -> Result<Arc<dyn Sink>, SinkError> {
-        self.find(bucket).map_err(|error| {
-            let code = match error {
-                ObjectError::BucketName { .. } => "InvalidBucketName",
-                ObjectError::Secret { .. } => "InvalidCredentials",
-                ObjectError::Setting { .. } | ObjectError::Folder { .. } => "InvalidSettings",
-            };
-            SinkError::operator(code, format!("bucket {bucket:?}: {error}"))
-        })
+        self.find(bucket).map_err(|error| SinkError::operator(error.code(), format!("bucket {bucket:?}: {error}")))
     }
 }
 

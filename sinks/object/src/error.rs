@@ -40,3 +40,15 @@ pub enum ObjectError {
         source: std::io::Error,
     },
 }
+
+impl ObjectError {
+    /// A stable name of the condition, for users.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BucketName { .. } => "InvalidBucketName",
+            Self::Secret { .. } => "InvalidCredentials",
+            Self::Setting { .. } | Self::Folder { .. } => "InvalidSettings",
+        }
+    }
+}

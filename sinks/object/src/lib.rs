@@ -10,6 +10,8 @@ mod buckets;
 mod classify;
 mod environment;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod key;
 mod local;
 mod remote;

@@ -17,9 +17,9 @@ use crate::{ObjectError, TransportSettings};
 /// Largest answer in bytes that is read: a put, its parts and its completion answer with a few hundred.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Longest text of a refusal that is passed on, in characters.
-const MESSAGE_CHARS_MAX: usize = 300;
+pub(crate) const MESSAGE_CHARS_MAX: usize = 300;
 /// Longest error code that is believed, in bytes.
-const CODE_BYTES_MAX: usize = 64;
+pub(crate) const CODE_BYTES_MAX: usize = 64;
 /// A kept connection is given up after this long without use: servers close theirs after 20 s or more.
 const IDLE: Duration = Duration::from_secs(15);
 /// Largest certificate file in bytes.
@@ -135,7 +135,7 @@ async fn read(body: HttpResponseBody) -> Result<bytes::Bytes, HttpError> {
     Ok(whole.freeze())
 }
 
-fn refusal(status: u16, headers: &HeaderMap, body: &str) -> Refusal {
+pub(crate) fn refusal(status: u16, headers: &HeaderMap, body: &str) -> Refusal {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_code =
         |code: &&str| (1..=CODE_BYTES_MAX).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());

@@ -55,7 +55,7 @@ impl Sample {
                 return Err(Misfit::malformed("the object has no key that could make a column"));
             }
             if leaves(&merged) > COLUMNS_MAX {
-                return Err(Misfit::malformed(format!("more than {COLUMNS_MAX} columns")));
+                return Err(too_many_columns());
             }
             self.members = merged;
         } else {
@@ -127,9 +127,24 @@ fn member(
         Some((_, known)) => {
             merge(known, shape, context.rules.dialect == Dialect::Strict).map_err(|misfit| misfit.within(key))?
         }
-        None => members.push((column.into_owned(), shape)),
+        None => add(members, column.into_owned(), shape, context.rules.dialect == Dialect::Strict)?,
     }
     Ok(())
+}
+
+/// A further column. Members beyond [`COLUMNS_MAX`] could never have one, and to look for each key among
+/// ever more of them would take a record of a hundred thousand keys many seconds.
+fn add(members: &mut Members, column: String, shape: Shape, strict: bool) -> Result<(), Misfit> {
+    if members.len() < COLUMNS_MAX {
+        members.push((column, shape));
+    } else if strict {
+        return Err(too_many_columns());
+    }
+    Ok(())
+}
+
+fn too_many_columns() -> Misfit {
+    Misfit::malformed(format!("more than {COLUMNS_MAX} columns"))
 }
 
 fn shape_of(raw: &str, depth: usize, context: &mut Context<'_, '_>) -> Result<Shape, Misfit> {
@@ -206,7 +221,7 @@ fn merge_members(into: &mut Members, other: Members, strict: bool) -> Result<(),
         };
         match known {
             Some(at) => merge(&mut into[at].1, shape, strict).map_err(|misfit| misfit.within(&key))?,
-            None => into.push((key, shape)),
+            None => add(into, key, shape, strict)?,
         }
     }
     Ok(())
@@ -337,6 +352,11 @@ mod tests {
         let wide = format!("{{{}}}", wide.trim_end_matches(','));
         assert_eq!(infer(&[&wide], Inference::Relaxed).unwrap().split(' ').count(), COLUMNS_MAX + 1);
         assert!(infer(&[&wide], Inference::Strict).unwrap_err().contains("more than 1000 columns"));
+        let mut sample = Sample::default();
+        sample.take(wide.as_bytes(), &rules(Inference::Relaxed)).expect("relaxed");
+        assert_eq!(sample.members.len(), COLUMNS_MAX, "what has no column is not kept, nor looked through");
+        let inner = format!("{{\"s\":{wide}}}");
+        assert!(infer(&[&inner], Inference::Strict).unwrap_err().contains("more than 1000 columns"));
         let rows = "{}".repeat(ROWS_PER_RECORD_MAX + 1);
         assert!(infer(&[&rows], Inference::Relaxed).unwrap_err().contains("more than 4096 objects"));
         let items = format!("{{\"a\":[{}0]}}", "0,".repeat(70_000));

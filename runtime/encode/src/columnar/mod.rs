@@ -22,6 +22,7 @@
 //!   Nothing is converted: no text into a number, no number into a text.
 
 mod column;
+mod decimal;
 mod infer;
 mod keys;
 mod row;

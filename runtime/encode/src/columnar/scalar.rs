@@ -2,12 +2,10 @@
 
 use std::borrow::Cow;
 
-use arrow::compute::kernels::cast_utils::parse_decimal;
-use arrow::datatypes::Decimal128Type;
 use base64_simd::STANDARD;
 
 use super::rules::{Dialect, Misfit, NestedText, Rules};
-use super::{text, timestamp};
+use super::{decimal, text, timestamp};
 
 /// Characters of a value that a message quotes.
 const QUOTED_CHARS_MAX: usize = 100;
@@ -137,20 +135,11 @@ pub(super) fn float32(token: &Token<'_>, rules: &Rules) -> Result<f32, Misfit> {
     value.ok_or_else(|| unfit(text, "a number of single precision"))
 }
 
-/// A decimal; digits behind the scale are rounded by Arrow, too many before it are refused.
+/// A decimal; digits behind the scale are rounded, too many before it are refused.
 pub(super) fn decimal(token: &Token<'_>, precision: u8, scale: i8, rules: &Rules) -> Result<i128, Misfit> {
     let text = number(token, rules, "a number")?;
-    let misfit = || unfit(text, &format!("a decimal({precision},{scale})"));
-    // Arrow multiplies by the power of ten without a look at overflow.
-    let exponent = text.split_once(['e', 'E']).map_or(Some(0), |(_, exponent)| exponent.parse::<i32>().ok());
-    if exponent.is_none_or(|exponent| exponent.abs() > DECIMAL_EXPONENT_MAX) {
-        return Err(misfit());
-    }
-    parse_decimal::<Decimal128Type>(text, precision, scale).map_err(|_| misfit())
+    decimal::parse(text, precision, scale).ok_or_else(|| unfit(text, &format!("a decimal({precision},{scale})")))
 }
-
-/// Decimals have at most 38 digits: no exponent beyond this gives one that is not zero or too large.
-const DECIMAL_EXPONENT_MAX: i32 = 76;
 
 /// A boolean; from the texts `true` and `false` too where the dialect converts.
 pub(super) fn boolean(token: &Token<'_>, rules: &Rules) -> Result<bool, Misfit> {

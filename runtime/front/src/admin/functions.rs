@@ -51,7 +51,7 @@ pub(crate) async fn invoke(
 
 /// Settings come as headers `x-millrace-setting-NAME` (names lower-cased by HTTP) or, with their
 /// case kept, as query parameters `setting.NAME`; limits as headers or query parameters.
-fn options(parts: &Parts) -> Result<DeployOptions, ApiError> {
+pub(crate) fn options(parts: &Parts) -> Result<DeployOptions, ApiError> {
     let mut options = DeployOptions::default();
     for (name, value) in from_headers(&parts.headers)? {
         set(&mut options, name, value)?;

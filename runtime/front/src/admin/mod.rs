@@ -14,6 +14,8 @@ use millrace_types::Batch;
 
 use crate::error::{ApiError, Code};
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use functions::options;
 pub(crate) use functions::{deploy, invoke, list as list_functions};
 pub(crate) use schemas::{list as list_schemas, put as put_schema};
 

@@ -1,14 +1,14 @@
 //! The Firehose API, version 2015-08-04: one operation, one file; here they are listed and run.
 
-mod create_delivery_stream;
-mod delete_delivery_stream;
-mod describe_delivery_stream;
-mod list_delivery_streams;
-mod list_tags_for_delivery_stream;
+pub(crate) mod create_delivery_stream;
+pub(crate) mod delete_delivery_stream;
+pub(crate) mod describe_delivery_stream;
+pub(crate) mod list_delivery_streams;
+pub(crate) mod list_tags_for_delivery_stream;
 mod members;
 mod put_record;
 mod put_record_batch;
-mod records;
+pub(crate) mod records;
 #[cfg(test)]
 mod records_tests;
 

@@ -15,7 +15,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 24;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     Identity,
     Gzip,
     Zstd,
@@ -23,20 +23,20 @@ pub(super) enum Encoding {
 
 /// Where decompression stops.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Bytes out at most.
-    pub(super) bytes_max: usize,
+    pub(crate) bytes_max: usize,
     /// Bytes out for each byte in at most, once `ratio_free_bytes` are out.
-    pub(super) ratio_max: usize,
+    pub(crate) ratio_max: usize,
     /// Bytes for which the ratio is not looked at.
-    pub(super) ratio_free_bytes: usize,
+    pub(crate) ratio_free_bytes: usize,
 }
 
 /// Decompresses the whole body.
 ///
 /// # Errors
 /// `TooLarge` over a limit, `Serialization` for what is not of that encoding.
-pub(super) fn all(encoding: Encoding, body: &[u8], limits: Limits) -> Result<Vec<u8>, ApiError> {
+pub(crate) fn all(encoding: Encoding, body: &[u8], limits: Limits) -> Result<Vec<u8>, ApiError> {
     match encoding {
         Encoding::Identity => Ok(body.to_vec()),
         Encoding::Gzip => bounded(MultiGzDecoder::new(body), body.len(), limits, "gzip"),

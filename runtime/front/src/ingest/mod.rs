@@ -22,11 +22,11 @@ use crate::settings::{
     DECOMPRESSION_RATIO_MAX, INGEST_BODY_BYTES_MAX, INGEST_DECODED_BYTES_MAX, RATIO_FREE_BYTES, RECORD_BYTES_MAX,
 };
 use crate::shared::Shared;
-use decompress::{Encoding, Limits};
+pub(crate) use decompress::{Encoding, Limits, all as decompressed};
 
 /// How a body is cut into records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     /// One record a line.
     Lines,
     /// One record an element of a JSON array.
@@ -118,7 +118,7 @@ pub(crate) async fn decode(
     };
     // Decompression takes longer than a task may hold its thread.
     let batch = millrace_tasks::blocking(move || {
-        let plain = decompress::all(kind.encoding, &bytes, limits)?;
+        let plain = decompressed(kind.encoding, &bytes, limits)?;
         drop(bytes);
         cut(kind.form, &plain, now_ms)
     })
@@ -141,7 +141,8 @@ pub(crate) fn lines(body: &[u8], now_ms: i64) -> Result<Batch, ApiError> {
     cut(Form::Lines, body, now_ms)
 }
 
-fn cut(form: Form, body: &[u8], now_ms: i64) -> Result<Batch, ApiError> {
+/// As [`lines`], in any form.
+pub(crate) fn cut(form: Form, body: &[u8], now_ms: i64) -> Result<Batch, ApiError> {
     let mut cutter = Cutter { batch: BatchBuilder::with_capacity(0, body.len()), now_ms };
     match form {
         Form::Raw => cutter.push(body, "The body")?,

@@ -1,6 +1,7 @@
 //! The command line: one file for each command.
 
 mod demo;
+mod explain;
 mod fixture;
 mod functions;
 mod guest;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use millrace_types::SystemClock;
 
+pub(crate) use explain::{hint, slug_of};
 pub(crate) use outcome::describe;
 
 use crate::client::{Client, Credentials};
@@ -48,6 +50,8 @@ enum Command {
     Test(test::Test),
     /// Show what became of the records of each stream.
     Status(status::Status),
+    /// What an error means and what to do about it.
+    Explain(explain::Explain),
     /// Tables for format conversion.
     Schema(schema::Schema),
     /// The key ring for client-side encryption.
@@ -83,6 +87,7 @@ pub(crate) fn run() -> Result<()> {
         Command::Invoke(invoke) => client(invoke.run()),
         Command::Test(test) => test.run(),
         Command::Status(status) => client(status.run()),
+        Command::Explain(explain) => explain.run(),
         Command::Schema(schema) => client(schema.run()),
         Command::Keys(keys) => keys.run(),
         Command::Journal(journal) => journal.run(),

@@ -37,9 +37,10 @@ impl Status {
             let parked = &stream["parked"];
             if let (Some(name), Some(code)) = (stream["name"].as_str(), parked["code"].as_str()) {
                 println!(
-                    "{name} is parked ({} attempts): {code}: {}",
+                    "{name} is parked ({} attempts): {code}: {}{}",
                     parked["attempts"],
-                    parked["message"].as_str().unwrap_or_default()
+                    parked["message"].as_str().unwrap_or_default(),
+                    super::hint(code)
                 );
             }
         }

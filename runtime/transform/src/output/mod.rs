@@ -9,6 +9,8 @@ use crate::error::cut;
 const PARTITION_NAMES_MAX: usize = 50;
 /// Bytes of a partition key's name; an object key has 1024 in all.
 const PARTITION_NAME_BYTES_MAX: usize = 256;
+/// Bytes that the partition keys of one output take at most: their values and the ends of these.
+const PARTITION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
 /// Bytes of a failure's reason that are kept.
 pub(crate) const REASON_BYTES_MAX: usize = 1024;
 
@@ -131,9 +133,15 @@ impl Output {
         }
     }
 
-    /// True when `part` can be appended without passing the limits of one output.
+    /// True when `part` can be appended without passing the limits of one output. A name that only one
+    /// of them has becomes a column of both.
     pub(crate) fn fits(&self, part: &Self) -> bool {
-        self.len() + part.len() <= RECORDS_MAX && self.payload.len() + part.payload.len() <= PAYLOAD_BYTES_MAX
+        let records = self.len() + part.len();
+        let more = part.partition_names.iter().filter(|name| !self.partition_names.contains(name)).count();
+        let ends = records * (self.partition_names.len() + more) * size_of::<u32>();
+        records <= RECORDS_MAX
+            && self.payload.len() + part.payload.len() <= PAYLOAD_BYTES_MAX
+            && self.partition_values.len() + part.partition_values.len() + ends <= PARTITION_BYTES_MAX
     }
 
     fn partition_at(&self, index: usize, name: usize) -> &[u8] {

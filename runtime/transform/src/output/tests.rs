@@ -72,6 +72,23 @@ fn long_reasons_are_cut() {
     assert_eq!(Output::check(given, 1).unwrap().failures[0].reason.len(), REASON_BYTES_MAX);
 }
 
+#[test]
+fn parts_fit_while_their_partition_keys_do() {
+    let keyed = |name: &str, bytes: usize| {
+        let mut given = raw(&[("a", 0)]);
+        given.partition_names = vec![name.to_owned()];
+        given.partition_values = vec![b'v'; bytes];
+        given.partition_ends = vec![as_u32(bytes)];
+        Output::check(given, 1).unwrap()
+    };
+    let mut whole = keyed("a", PARTITION_BYTES_MAX / 2);
+    assert!(whole.fits(&keyed("a", PARTITION_BYTES_MAX / 2 - 8)), "to the byte");
+    assert!(!whole.fits(&keyed("a", PARTITION_BYTES_MAX / 2 - 7)), "values");
+    assert!(!whole.fits(&keyed("b", PARTITION_BYTES_MAX / 2 - 8)), "another name makes a column of its own");
+    whole.append(keyed("b", 1), 1);
+    assert_eq!(whole.partition_ends.len(), 4);
+}
+
 /// A record of a part: its bytes, its source, and what it gives for some names.
 type Given = (Vec<u8>, usize, Vec<(usize, String)>);
 

@@ -1,0 +1,4 @@
+//! Fuzz target: `millrace_auth::fuzz::authorization`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| millrace_auth::fuzz::authorization(data));

@@ -1,0 +1,4 @@
+//! Fuzz target: `millrace_encode::fuzz::key_ring`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| millrace_encode::fuzz::key_ring(data));

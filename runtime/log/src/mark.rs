@@ -298,13 +298,13 @@ mod tests {
         assert_eq!(read(&disk, &dir()), Found::Whole { mark: mark(3), count: 3 });
         disk.corrupt(&path(&dir()), |bytes| bytes[4096 + 20] ^= 1);
         assert_eq!(read(&disk, &dir()).mark(), Some(mark(2)), "the one before lies in the other slot");
-        disk.corrupt(&path(&dir()), |bytes| bytes.truncate(100));
+        disk.corrupt(&path(&dir()), |bytes| bytes.truncate(10));
         assert!(matches!(read(&disk, &dir()), Found::Unusable(_)));
         let mut other = encode(&mark(9), 9);
         other[4] = 2;
         let crc = crc_fast::crc32_iscsi(&other[..60]);
         other[60..].copy_from_slice(&crc.to_le_bytes());
-        disk.corrupt(&path(&dir()), |bytes| bytes[..64].copy_from_slice(&other));
+        disk.corrupt(&path(&dir()), |bytes| *bytes = other.to_vec());
         assert_eq!(read(&disk, &dir()), Found::Unusable("it is of version 2".into()));
     }
 }

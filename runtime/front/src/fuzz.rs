@@ -93,7 +93,7 @@ pub fn operation(data: &[u8]) {
 
 fn create(request: &Value, bytes: usize) {
     for known in [true, false] {
-        let known = Known { key: &|_| known, table: &|_, _| known };
+        let known = Known { key: &|_| known, table: &|_, _, _| known };
         match create_delivery_stream::parse(request, &known) {
             Ok(new) => {
                 assert_eq!(request["DeliveryStreamName"], new.name.as_str());

@@ -19,7 +19,7 @@ const SEGMENT_BYTES_MAX: usize = 255;
 /// Bytes behind the last slash: a stream's name, a time and a UUID come behind them.
 const NAME_BYTES_MAX: usize = 100;
 /// Folder of records beyond the limit of partitions.
-const PARTITIONS_EXCEEDED: &str = "activePartitionExceeded";
+pub(crate) const PARTITIONS_EXCEEDED: &str = "activePartitionExceeded";
 
 /// Where the keys of an output are.
 pub(crate) enum Route<'a> {

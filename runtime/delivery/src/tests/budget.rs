@@ -67,6 +67,24 @@ fn many_lanes_with_ships_under_way_stay_within_the_budget() {
 }
 
 #[test]
+fn an_object_counts_while_it_is_put_from_memory() {
+    let mut world = World::new(7);
+    world.segment_bytes = 1 << 20;
+    world.stream("s", |_| {});
+    world.store.set(Mood::Silent);
+    world.life(async {
+        let node = world.start().await.unwrap();
+        assert!(node.put("s", &[line(0, 0)]).await);
+        until("the put", || (world.store.puts() == 1).then_some(())).await;
+        assert!(node.shared.budget.total_bytes() >= RECORD_BYTES, "the copy that is being sent");
+        world.store.set(Mood::Fine);
+        node.drained("s").await;
+        assert_eq!(node.shared.budget.total_bytes(), 0);
+        node.stop().await;
+    });
+}
+
+#[test]
 fn a_dead_destination_that_holds_memory_does_not_stop_the_others() {
     let mut world = World::new(6);
     world.settings.memory_bytes_max = 1;

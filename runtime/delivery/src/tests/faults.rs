@@ -100,7 +100,7 @@ fn each(fault: Fault, tight: bool) {
         Fault::Error(op, code) => one(far, Fault::Error(op, code), tight),
         Fault::PowerCut => one(far, Fault::Error(None, EIO), tight),
     };
-    let least = if matches!(fault, Fault::Error(Some(_), _)) { 10 } else { 40 };
+    let least = if matches!(fault, Fault::Error(Some(_), _)) { 6 } else { 25 };
     assert!(ops >= least, "{ops} operations");
     for nth in 1..=ops {
         one(nth, fault, tight);

@@ -113,6 +113,7 @@ fn streams_that_are_stuck_end_together() {
     const STUCK: usize = 5;
     let mut world = World::new(4);
     world.settings.stop_grace_ms = 10;
+    world.guests = STUCK;
     for number in 0..STUCK {
         world.stream(&format!("s{number}"), with_function);
     }
@@ -131,6 +132,7 @@ fn streams_that_are_stuck_end_together() {
         for number in 0..STUCK {
             assert!(node.put(&format!("s{number}"), &["x\n"]).await);
         }
+        until("all are in their function", || (world.functions.calls() == STUCK as u64).then_some(())).await;
         // One behind the other they would need five times as long as one.
         let all = tokio::time::timeout(END_EXTRA * 3, node.streams.stop()).await;
         let (open, bell) = &*gate;

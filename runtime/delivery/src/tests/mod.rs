@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use millrace_catalog::{Buffering, Catalog, DynamicPartitioning, FunctionCall, NewStream, ObjectDestination, Place};
@@ -44,6 +45,7 @@ pub(super) struct World {
     pub(super) functions: Arc<Scripted>,
     pub(super) settings: DeliverySettings,
     pub(super) segment_bytes: u64,
+    pub(super) guests: usize,
     catalog: Arc<Catalog>,
     _folder: tempfile::TempDir,
 }
@@ -64,6 +66,7 @@ impl World {
                 ..DeliverySettings::default()
             },
             segment_bytes: 64 * KIB as u64,
+            guests: GUESTS,
             catalog: Arc::new(catalog),
             _folder: folder,
         }
@@ -91,8 +94,8 @@ impl World {
             buckets: Arc::new(store::AllBuckets(Arc::clone(&self.store))),
             functions: Arc::clone(&self.functions) as Arc<dyn Library>,
             workers: Workers::start("work", WORKERS).unwrap(),
-            guests: Workers::start("guest", GUESTS).unwrap(),
-            budget: Budget::new(self.settings.memory_bytes_max, WORKERS, GUESTS),
+            guests: Workers::start("guest", self.guests).unwrap(),
+            budget: Budget::new(self.settings.memory_bytes_max, WORKERS, self.guests),
             remaking: tokio::sync::Mutex::default(),
             settings: self.settings.clone(),
             clock: Arc::new(SystemClock),
@@ -242,11 +245,19 @@ type Script = Box<dyn FnMut(&Batch) -> Ran + Send>;
 
 /// Functions that do what a test says.
 #[derive(Default)]
-pub(super) struct Scripted(Mutex<Option<Script>>);
+pub(super) struct Scripted {
+    script: Mutex<Option<Script>>,
+    calls: AtomicU64,
+}
 
 impl Scripted {
     pub(super) fn set(&self, script: impl FnMut(&Batch) -> Ran + Send + 'static) {
-        *self.0.lock() = Some(Box::new(script));
+        *self.script.lock() = Some(Box::new(script));
+    }
+
+    /// Calls that were begun; one runs at a time.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
     }
 }
 
@@ -261,7 +272,8 @@ struct ScriptedFunction(Arc<Scripted>);
 
 impl Transform for ScriptedFunction {
     fn run(&self, batch: &Batch, _retries: u32) -> Ran {
-        let mut script = self.0.0.lock();
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
+        let mut script = self.0.script.lock();
         let script = script.as_mut().expect("a stream with a function has a script");
         script(batch)
     }

@@ -112,7 +112,7 @@ struct Life {
 /// What the lane waited for.
 enum Event {
     Order(Order),
-    Shipped(Result<Shipped, Lost>),
+    Shipped(Box<Result<Shipped, Lost>>),
     Due,
     Spill,
     /// There is memory again.
@@ -132,7 +132,7 @@ impl Life {
                     self.stop().await;
                     return Ending::Ordered;
                 }
-                Event::Shipped(shipped) => self.shipped(shipped).await,
+                Event::Shipped(shipped) => self.shipped(*shipped).await,
                 Event::Due => self.turn(None, false).await,
                 Event::Spill => self.spill().await,
                 Event::Room => Ok(()),
@@ -184,7 +184,7 @@ impl Life {
         tokio::select! {
             biased;
             order = orders.wait_for(|order| *order != Order::Run) => Event::Order(order.map_or(Order::Stop, |o| *o)),
-            Some(shipped) = self.arrivals.recv() => Event::Shipped(shipped),
+            Some(shipped) = self.arrivals.recv() => Event::Shipped(Box::new(shipped)),
             () = self.lane.spill.notified() => Event::Spill,
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Event::Due,
             () = freed, if may_read && !memory => Event::Room,

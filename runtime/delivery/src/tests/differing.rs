@@ -92,7 +92,7 @@ async fn life(world: &World, number: u64, chance: &SeededEntropy) {
     world.disk.crash_at(10 + chance.next_u64() % 80, chance.next_u64());
     let Some(node) = world.start().await else { return };
     for round in 0..6 {
-        world.store.set(if chance.next_u64() % 3 == 0 { Mood::Fine } else { Mood::Gone });
+        world.store.set(if chance.next_u64().is_multiple_of(3) { Mood::Fine } else { Mood::Gone });
         // Later lives mostly meet what earlier ones have left.
         let count = if number < 2 { 1 + chance.next_u64() % 8 } else { chance.next_u64() % 2 };
         let records: Vec<String> = (0..count).map(|nth| format!("{number}.{round}.{nth}\n")).collect();

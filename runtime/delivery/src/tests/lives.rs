@@ -32,12 +32,12 @@ fn echo(batch: &Batch) -> Ran {
 fn lives_that_end_in_a_panic_leave_nothing_that_writes_behind_the_next() {
     for seed in 0..12 {
         let mut world = World::new(seed);
-        world.settings.memory_bytes_max = if seed % 2 == 0 { 1 } else { 256 << 20 };
+        world.settings.memory_bytes_max = if seed.is_multiple_of(2) { 1 } else { 256 << 20 };
         world.stream("s", with_function);
         let (chance, panics) = (SeededEntropy::new(seed), Arc::new(AtomicU64::new(0)));
         let (coin, count) = (SeededEntropy::new(seed + 100), Arc::clone(&panics));
         world.functions.set(move |batch| {
-            if coin.next_u64() % 3 == 0 {
+            if coin.next_u64().is_multiple_of(3) {
                 count.fetch_add(1, Ordering::SeqCst);
                 panic!("on purpose");
             }

@@ -52,7 +52,7 @@ async fn an_object_whose_put_was_never_answered_is_put_again_under_the_same_key(
 }
 
 /// An S3 server in memory that keeps every version it was sent.
-mod store {
+pub(crate) mod store {
     use std::collections::BTreeMap;
     use std::convert::Infallible;
     use std::sync::Arc;
@@ -70,14 +70,14 @@ mod store {
 
     type Versions = Arc<Mutex<BTreeMap<String, Vec<Bytes>>>>;
 
-    pub(super) struct Memory {
-        pub(super) endpoint: String,
+    pub(crate) struct Memory {
+        pub(crate) endpoint: String,
         versions: Versions,
         _tasks: JoinSet<()>,
     }
 
     impl Memory {
-        pub(super) async fn start() -> anyhow::Result<Self> {
+        pub(crate) async fn start() -> anyhow::Result<Self> {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let endpoint = format!("http://{}", listener.local_addr()?);
             let versions = Versions::default();
@@ -98,11 +98,11 @@ mod store {
         }
 
         /// Objects stored, each time counted.
-        pub(super) fn puts(&self) -> usize {
+        pub(crate) fn puts(&self) -> usize {
             self.versions.lock().values().map(Vec::len).sum()
         }
 
-        pub(super) fn objects(&self) -> BTreeMap<String, Vec<Bytes>> {
+        pub(crate) fn objects(&self) -> BTreeMap<String, Vec<Bytes>> {
             self.versions.lock().clone()
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use millrace_tests::proxy::Faults;
 use millrace_tests::{Destination, Keys, Proxy, ServerOptions, process, status_of, wait};
 
+use crate::exactly_once::store::Memory;
 use crate::world::World;
 
 const STREAMS: u64 = 10;
@@ -81,8 +82,8 @@ async fn one_dead_destination_among_ten_neither_stops_the_others_nor_pins_the_jo
 
 #[tokio::test]
 async fn a_store_that_is_gone_parks_and_its_return_resumes() -> anyhow::Result<()> {
-    let store = tempfile::tempdir()?;
-    let proxy = Proxy::start("http://127.0.0.1:9", 1).await?;
+    let stored = Memory::start().await?;
+    let proxy = Proxy::start(&stored.endpoint, 1).await?;
     proxy.set(Faults { always: Some(404), ..Faults::default() });
     let world = World::start_with(|options| options.s3(proxy.endpoint(), &Keys::any())).await?;
     world.stream("s", |d| Destination { bucket: "missing".to_owned(), ..d }).await?;
@@ -96,6 +97,25 @@ async fn a_store_that_is_gone_parks_and_its_return_resumes() -> anyhow::Result<(
     world.put("s", 500, 600).await?;
     let status = status_of(world.server.base(), "s").await?;
     assert_eq!((status.accepted, status.pending, status.failed), (600, 600, 0), "nothing is dropped");
-    drop(store);
+    assert_eq!(stored.puts(), 0);
+
+    // The store comes back, and nobody tells the server.
+    proxy.set(Faults::default());
+    millrace_tests::wait_drained(&world.server, crate::world::DRAIN).await?;
+    let status = wait::until("the end of the alarm", Duration::from_secs(30), || async {
+        let status = status_of(world.server.base(), "s").await?;
+        Ok(status.parked.is_none().then_some(status))
+    })
+    .await?;
+    assert_eq!((status.delivered, status.failed, status.balance), (600, 0, 0));
+    let mut numbers = Vec::new();
+    for (key, versions) in stored.objects() {
+        let body = versions.last().expect("a key has an object");
+        for record in millrace_tests::decode::records(&key, body)? {
+            numbers.push(serde_json::from_slice::<serde_json::Value>(&record)?["n"].as_u64());
+        }
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..600).map(Some).collect::<Vec<_>>(), "all of it, once");
     Ok(())
 }

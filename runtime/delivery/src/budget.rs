@@ -1,55 +1,215 @@
-//! The node-wide memory budget of open windows: each lane says what it holds; above the limit the
-//! lane that holds most is asked to spill.
+//! The node-wide memory budget of delivery (`delivery.memory_bytes_max`): who holds how much, who is asked
+//! to spill, and who may read on.
+//!
+//! It covers what records become: open windows (output that is not spilled, row groups, compressors) and
+//! finished objects in memory, from their cut until they lie in the outbox, and on until their first put
+//! has ended where they are put from memory. It does not cover what the journal holds (`journal.*`), the
+//! memory of functions (their own limits) and buffers of a fixed size for reading and sending.
+//!
+//! Memory grows only in a *step*: a lane reads a chunk and works on it. As many steps run at once as there
+//! are threads for them. Above the limit the lane with the largest windows is asked to spill, and a lane
+//! may read only while it holds nothing, and then no more than [`SQUEEZED_BYTES`]: so a dead destination
+//! that holds on to its memory cannot stop the others. The limit is therefore exceeded by no more than
+//! steps × what one step makes of its chunk, and lanes × what one makes of [`SQUEEZED_BYTES`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millrace_types::ShardId;
+use millrace_types::{KIB, ShardId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+/// Payload bytes that a lane reads at once while the node's memory is short.
+pub(crate) const SQUEEZED_BYTES: usize = 64 * KIB;
 
 /// Who holds how much.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit_bytes: usize,
     lanes: Mutex<Lanes>,
+    /// Rung when memory is freed that somebody may wait for.
+    room: Notify,
+    /// Steps at once: without a function, and with one.
+    plain_steps: Semaphore,
+    guest_steps: Semaphore,
 }
 
 #[derive(Debug, Default)]
 struct Lanes {
     total: usize,
-    held: HashMap<ShardId, (usize, Arc<Notify>)>,
+    #[cfg(test)]
+    peak: usize,
+    held: HashMap<ShardId, Held>,
+}
+
+/// What one lane holds.
+#[derive(Debug)]
+struct Held {
+    /// Bytes of open windows.
+    windows: usize,
+    /// Bytes of finished objects.
+    finished: usize,
+    /// It was asked to spill and had nothing; until its windows change it is not asked again.
+    spent: bool,
+    spill: Arc<Notify>,
+}
+
+/// How a lane may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// As much as it likes.
+    Free,
+    /// At most [`SQUEEZED_BYTES`].
+    Squeezed,
+    /// Not now.
+    Wait,
 }
 
 impl Budget {
-    pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { limit_bytes, lanes: Mutex::default() }
+    pub(crate) fn new(limit_bytes: usize, plain_steps: usize, guest_steps: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit_bytes,
+            lanes: Mutex::default(),
+            room: Notify::new(),
+            plain_steps: Semaphore::new(plain_steps),
+            guest_steps: Semaphore::new(guest_steps),
+        })
     }
 
-    /// The lane of `shard` holds `bytes` now. Asks the largest to spill when all together hold too much.
+    /// Waits until one more lane may read and work.
+    pub(crate) async fn step(&self, with_function: bool) -> Option<SemaphorePermit<'_>> {
+        let steps = if with_function { &self.guest_steps } else { &self.plain_steps };
+        // Never closed.
+        steps.acquire().await.ok()
+    }
+
+    /// The windows of the lane hold `bytes` now. Asks the largest to spill when all together hold too much.
     pub(crate) fn report(&self, shard: ShardId, bytes: usize, spill: &Arc<Notify>) {
         let mut lanes = self.lanes.lock();
-        let entry = lanes.held.entry(shard).or_insert_with(|| (0, Arc::clone(spill)));
-        let before = std::mem::replace(&mut entry.0, bytes);
-        lanes.total = lanes.total - before + bytes;
-        if lanes.total > self.limit_bytes
-            && let Some((_, largest)) = lanes.held.values().max_by_key(|(held, _)| *held)
-        {
-            largest.notify_one();
+        let lane = lanes.lane(shard, spill);
+        let before = std::mem::replace(&mut lane.windows, bytes);
+        lane.spent &= bytes == before;
+        lanes.change(before, bytes);
+        if bytes < before {
+            self.freed(&lanes, shard);
         }
+        self.ask(&lanes);
     }
 
-    /// The lane is gone.
+    /// The lane was asked to spill and has nothing that it could: the next is asked.
+    pub(crate) fn spent(&self, shard: ShardId) {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.held.get_mut(&shard) {
+            lane.spent = true;
+        }
+        self.ask(&lanes);
+    }
+
+    /// The lane holds a finished object of `bytes` until the answer is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, shard: ShardId, bytes: usize, spill: &Arc<Notify>) -> Hold {
+        let mut lanes = self.lanes.lock();
+        lanes.lane(shard, spill).finished += bytes;
+        lanes.change(0, bytes);
+        Hold { budget: Arc::clone(self), shard, bytes }
+    }
+
+    /// The lane's windows are gone.
     pub(crate) fn forget(&self, shard: ShardId) {
         let mut lanes = self.lanes.lock();
-        if let Some((bytes, _)) = lanes.held.remove(&shard) {
-            lanes.total -= bytes;
+        let Some(lane) = lanes.held.get_mut(&shard) else { return };
+        let bytes = std::mem::take(&mut lane.windows);
+        if lane.finished == 0 {
+            lanes.held.remove(&shard);
+        }
+        lanes.change(bytes, 0);
+        self.freed(&lanes, shard);
+    }
+
+    /// How the lane may read now.
+    pub(crate) fn reading(&self, shard: ShardId) -> Reading {
+        self.lanes.lock().reading(self.limit_bytes, shard)
+    }
+
+    /// Wakes when [`Self::reading`] may answer something better than when this was called.
+    pub(crate) fn room(&self) -> Notified<'_> {
+        self.room.notified()
+    }
+
+    /// True while all together hold less than the limit.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lanes.lock().total < self.limit_bytes
+    }
+
+    /// Bytes that all windows and finished objects hold in memory.
+    pub(crate) fn total_bytes(&self) -> usize {
+        self.lanes.lock().total
+    }
+
+    /// Most bytes that were held at once.
+    #[cfg(test)]
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.lanes.lock().peak
+    }
+
+    fn freed(&self, lanes: &Lanes, shard: ShardId) {
+        if lanes.reading(self.limit_bytes, shard) != Reading::Wait {
+            self.room.notify_waiters();
         }
     }
 
-    /// Bytes that all windows hold in memory.
-    pub(crate) fn total_bytes(&self) -> usize {
-        self.lanes.lock().total
+    fn ask(&self, lanes: &Lanes) {
+        if lanes.total <= self.limit_bytes {
+            return;
+        }
+        let able = lanes.held.values().filter(|lane| !lane.spent && lane.windows > 0);
+        if let Some(largest) = able.max_by_key(|lane| lane.windows) {
+            largest.spill.notify_one();
+        }
+    }
+}
+
+impl Lanes {
+    fn lane(&mut self, shard: ShardId, spill: &Arc<Notify>) -> &mut Held {
+        let new = || Held { windows: 0, finished: 0, spent: false, spill: Arc::clone(spill) };
+        self.held.entry(shard).or_insert_with(new)
+    }
+
+    fn change(&mut self, before: usize, after: usize) {
+        self.total = self.total - before + after;
+        #[cfg(test)]
+        {
+            self.peak = self.peak.max(self.total);
+        }
+    }
+
+    fn reading(&self, limit_bytes: usize, shard: ShardId) -> Reading {
+        if self.total < limit_bytes {
+            Reading::Free
+        } else if self.held.get(&shard).is_none_or(|lane| lane.windows + lane.finished == 0) {
+            Reading::Squeezed
+        } else {
+            Reading::Wait
+        }
+    }
+}
+
+/// A finished object in memory, as the budget counts it.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    budget: Arc<Budget>,
+    shard: ShardId,
+    bytes: usize,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut lanes = self.budget.lanes.lock();
+        lanes.change(self.bytes, 0);
+        if let Some(lane) = lanes.held.get_mut(&self.shard) {
+            lane.finished -= self.bytes;
+        }
+        self.budget.freed(&lanes, self.shard);
     }
 }
 
@@ -58,17 +218,41 @@ mod tests {
     use super::*;
     use millrace_types::{Lane, StreamId};
 
+    fn shard(n: u32) -> ShardId {
+        ShardId::new(StreamId(n), Lane(0))
+    }
+
     #[tokio::test]
-    async fn the_largest_is_asked() {
-        let budget = Budget::new(100);
+    async fn the_largest_is_asked_and_the_next_when_it_has_nothing() {
+        let budget = Budget::new(100, 1, 1);
         let (small, large) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let shard = |n| ShardId::new(StreamId(n), Lane(0));
         budget.report(shard(1), 40, &small);
         budget.report(shard(2), 70, &large);
         large.notified().await;
+        budget.spent(shard(2));
+        small.notified().await;
         budget.report(shard(2), 0, &large);
         assert_eq!(budget.total_bytes(), 40);
         budget.forget(shard(1));
+        assert_eq!(budget.total_bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn finished_objects_count_until_they_are_let_go() {
+        let budget = Budget::new(100, 1, 1);
+        let spill = Arc::new(Notify::new());
+        let hold = budget.hold(shard(1), 60, &spill);
+        let more = budget.hold(shard(2), 60, &spill);
+        assert_eq!((budget.total_bytes(), budget.has_room()), (120, false));
+        assert_eq!(budget.reading(shard(1)), Reading::Wait);
+        assert_eq!(budget.reading(shard(3)), Reading::Squeezed, "who holds nothing goes on in small steps");
+        budget.forget(shard(1));
+        assert_eq!(budget.total_bytes(), 120, "an object of an earlier life is still there");
+        let room = budget.room();
+        drop(hold);
+        room.await;
+        assert_eq!(budget.reading(shard(1)), Reading::Free);
+        drop(more);
         assert_eq!(budget.total_bytes(), 0);
     }
 }

@@ -9,11 +9,12 @@ use millrace_log::Journal;
 use millrace_sink::Buckets;
 use millrace_tasks::Workers;
 use millrace_types::{Clock, Entropy, ShardId};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::budget::Budget;
-use crate::functions::Functions;
-use crate::outbox::Outbox;
+use crate::functions::Library;
+use crate::outbox::{Outbox, Place};
 use crate::settings::DeliverySettings;
 use crate::status::{Gauges, Trouble};
 
@@ -25,12 +26,14 @@ pub(crate) struct Shared {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) keys_path: PathBuf,
     pub(crate) buckets: Arc<dyn Buckets>,
-    pub(crate) functions: Arc<Functions>,
+    pub(crate) functions: Arc<dyn Library>,
     /// Formats and compression: one thread for each core.
     pub(crate) workers: Workers,
     /// Functions, on threads of their own: one that spins keeps a thread, not the node.
     pub(crate) guests: Workers,
-    pub(crate) budget: Budget,
+    pub(crate) budget: Arc<Budget>,
+    /// Objects are made again one at a time.
+    pub(crate) remaking: tokio::sync::Mutex<()>,
     pub(crate) settings: DeliverySettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -46,10 +49,20 @@ pub(crate) struct LaneContext {
     pub(crate) gauges: Arc<Gauges>,
     /// Asks the lane to spill its largest window.
     pub(crate) spill: Arc<Notify>,
-    /// Objects are made again one at a time: each needs the records of a whole window.
-    pub(crate) remaking: tokio::sync::Mutex<()>,
+    /// Bytes in the outbox of ships that were stopped while their intent was on its way.
+    pub(crate) doubts: Mutex<Vec<Place>>,
     /// Payload bytes appended since the start and not yet read by the lane: how far it is behind.
     pub(crate) unread_bytes: AtomicU64,
+}
+
+/// Runs `work` on a worker thread; a panic in it is a trouble of the stream, not the end of the process.
+pub(crate) async fn caught<T: Send + 'static>(
+    workers: &Workers,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Trouble> {
+    let done = workers.run(move || std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))).await;
+    done.map_err(|e| Trouble::new("internal.workers", e.to_string()))?
+        .map_err(|_| Trouble::new("internal.panic", "the work on a batch panicked; it is tried again"))
 }
 
 impl LaneContext {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use millrace_catalog::{Catalog, FunctionVersion, NewFunction};
 use millrace_log::Disk;
 use millrace_transform::{ArtifactKey, Compiler, Error, Function, Host, Limits, LogLevel, LogSink, Ran, seal};
@@ -24,6 +25,34 @@ const MEMORY_BYTES_MAX: u64 = 256 << 20;
 const DEADLINE_MS_MAX: u32 = 300_000;
 /// Log lines of functions that are written in one second, all together; the rest is counted.
 const LOG_LINES_PER_SECOND: u32 = 200;
+
+/// A loaded function, as a lane sees it.
+pub(crate) trait Transform: Send + Sync + std::fmt::Debug {
+    /// Runs over a batch on this thread; see [`Function::run`].
+    fn run(&self, batch: &Batch, retries: u32) -> Ran;
+}
+
+impl Transform for Function {
+    fn run(&self, batch: &Batch, retries: u32) -> Ran {
+        Self::run(self, batch, retries)
+    }
+}
+
+/// Where lanes find functions.
+#[async_trait]
+pub(crate) trait Library: Send + Sync + std::fmt::Debug {
+    /// The version that is asked for (the newest when `None`) and its function, loaded.
+    async fn get(self: Arc<Self>, name: &str, version: Option<u32>) -> Result<(u32, Arc<dyn Transform>), Trouble>;
+}
+
+#[async_trait]
+impl Library for Functions {
+    async fn get(self: Arc<Self>, name: &str, version: Option<u32>) -> Result<(u32, Arc<dyn Transform>), Trouble> {
+        let found = self.find(name, version)?;
+        let function: Arc<dyn Transform> = self.load(&found).await?;
+        Ok((found.version, function))
+    }
+}
 
 /// What [`Functions`] is built from.
 #[derive(Debug)]

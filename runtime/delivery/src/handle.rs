@@ -19,7 +19,7 @@ use crate::status::{Gauges, StreamStatusReport};
 /// A stream is widened when each of its lanes is this far behind, in payload bytes.
 const WIDEN_UNREAD_BYTES: u64 = 32 * MIB as u64;
 /// How long a stopped or deleted lane may take to end, beyond the grace time, before it is cut off.
-const END_EXTRA: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const END_EXTRA: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Where a batch went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl StreamHandle {
             name: self.stream.name.clone(),
             gauges: Arc::clone(&self.gauges),
             spill: Arc::new(Notify::new()),
-            remaking: tokio::sync::Mutex::new(()),
+            doubts: Mutex::default(),
             unread_bytes: AtomicU64::new(0),
         });
         lanes.push(Arc::clone(&lane));

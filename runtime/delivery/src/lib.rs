@@ -2,6 +2,7 @@
 //! its shard, works on records in windows, and takes each cut window through outbox, intent, put, commit.
 
 mod budget;
+mod claims;
 mod context;
 mod cut;
 mod failure;
@@ -12,6 +13,7 @@ mod handle;
 mod intent;
 mod lane;
 mod outbox;
+mod outputs;
 mod plan;
 mod remake;
 mod route;
@@ -19,6 +21,8 @@ mod settings;
 mod ship;
 mod status;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod window;
 mod work;

@@ -115,12 +115,10 @@ impl Outbox {
         }
         let segment = self.current()?;
         let stored = segment.store(bytes);
-        match &stored {
-            Ok(_) => {}
-            Err(_) => self.abandon(&segment),
+        if stored.is_err() {
+            self.abandon(&segment);
         }
-        let place = stored?;
-        Ok(place)
+        stored
     }
 
     /// The current shared segment, counted as live for the object that goes into it.
@@ -135,7 +133,10 @@ impl Outbox {
             self.remove_if_dead(&files, &current.name);
         }
         let (name, file) = self.create()?;
-        self.disk.sync_dir(&self.dir)?;
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            self.remove_if_dead(&files, &name);
+            return Err(error);
+        }
         let segment = Arc::new(Segment { name, file, written: Mutex::new(0), synced: Mutex::default() });
         files.live.insert(segment.name.clone(), 1);
         files.current = Some(Arc::clone(&segment));
@@ -167,6 +168,8 @@ impl Outbox {
         if !current
             && !files.live.contains_key(name)
             && let Err(error) = self.disk.remove(&self.path(name))
+            // Somebody has lost it: its objects were made again elsewhere.
+            && error.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(file = name, %error, "an outbox file could not be removed");
         }

@@ -27,7 +27,7 @@ const CHUNK_BYTES: usize = 4 * MIB;
 pub(crate) struct Plan {
     pub(crate) stream: Arc<Stream>,
     pub(crate) data: EncoderSettings,
-    pub(crate) errors: EncoderSettings,
+    errors: EncoderSettings,
     pub(crate) prefixes: Prefixes,
     pub(crate) limits: Limits,
     pub(crate) partitioned: bool,
@@ -101,6 +101,11 @@ impl Plan {
 }
 
 impl Plan {
+    /// How objects of a kind are encoded.
+    pub(crate) fn encoder(&self, kind: &Kind) -> &EncoderSettings {
+        if matches!(kind, Kind::Data(_)) { &self.data } else { &self.errors }
+    }
+
     /// The key of a finished object.
     pub(crate) fn key(&self, finished: &Finished, entropy: &dyn Entropy) -> String {
         let uuid = entropy.uuid();

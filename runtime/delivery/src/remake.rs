@@ -1,83 +1,50 @@
-//! Makes an object again from the journal, with exactly the recorded members: for an intent whose
-//! outbox file is gone or damaged. The key stays, so whatever an earlier attempt left is replaced.
+//! Makes an object again from the journal, for an intent whose outbox file is gone or damaged. The key
+//! stays, so whatever an earlier attempt left at the store is replaced.
+//!
+//! The object is made of the recorded members alone, a chunk of the journal at a time, and spills as it
+//! grows. What a run of the function does not give this time, and what cannot be read any more, is not in
+//! it: the members of what is made say so, and `ship` takes the decision back for the rest.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use millrace_encode::ObjectEncoder;
 use millrace_log::Read;
-use millrace_transform::Ran;
-use millrace_types::{Batch, Columns, Members, Seq};
+use millrace_transform::{Failed, Ran};
+use millrace_types::{Batch, Clock, Columns, Members};
 
-use crate::context::LaneContext;
+use crate::claims::Claims;
+use crate::context::{LaneContext, caught};
 use crate::failure::{Failure, write_failure};
+use crate::functions::Transform;
 use crate::intent::Body;
-use crate::lane::{METADATA, chain};
+use crate::lane::{CALL_RECORDS_MAX, chain};
+use crate::outputs::Outputs;
 use crate::plan::Plan;
+use crate::route::PARTITIONS_EXCEEDED;
 use crate::status::Trouble;
-use crate::work::nth_outputs;
+use crate::window::{Error, Finished, Kind, Window};
+use crate::work::{CONVERSION_FAILED, note_runs};
 
-/// User metadata of an object: names and values.
-type Metadata = Vec<(String, String)>;
+/// Bytes of output that are held in memory before they go to the outbox; none while the node's memory is
+/// short.
+const MEMORY_BYTES_MAX: usize = 8 << 20;
 
 /// Reads the members' records, runs the recorded version of the function, encodes by the recorded
 /// version of the table: by another one a record might not fit.
-pub(crate) async fn remake(
-    lane: &Arc<LaneContext>,
-    members: &Members,
-    body: &Body,
-) -> Result<(Bytes, Metadata), Trouble> {
-    let plan = crate::lane::plan(lane, body.table_version).await?;
-    let Some((first, last)) = members.span() else {
-        return Ok((Bytes::new(), Vec::new()));
-    };
-    let batches = read(lane, first, last, plan.chunk_bytes).await?;
+pub(crate) async fn remake(lane: &Arc<LaneContext>, members: &Members, body: &Body) -> Result<Finished, Trouble> {
+    let plan = Arc::new(crate::lane::plan(lane, body.table_version).await?);
     let function = match &body.function {
         None => None,
-        Some((name, version)) => {
-            let found = lane.shared.functions.find(name, Some(*version))?;
-            Some(lane.shared.functions.load(&found).await?)
-        }
+        Some((name, version)) => Some(Arc::clone(&lane.shared.functions).get(name, Some(*version)).await?.1),
     };
-    let (members, error_folder) = (members.clone(), body.error_type.clone());
-    let told: Metadata = body.metadata.iter().filter(|(name, _)| name.starts_with(METADATA)).cloned().collect();
-    let (clock, entropy) = (Arc::clone(&lane.shared.clock), Arc::clone(&lane.shared.entropy));
-    let made = lane.shared.workers.run(move || {
-        let settings = if error_folder.is_some() { &plan.errors } else { &plan.data };
-        let mut encoder = ObjectEncoder::new(settings, &*entropy).map_err(|e| encode_trouble(&e))?;
-        for batch in &batches {
-            let ran = function.as_ref().map(|f| f.run(batch, 0));
-            match &error_folder {
-                None => push_data(&mut encoder, batch, ran.as_ref(), &members)?,
-                Some(folder) => {
-                    push_errors(&mut encoder, &plan, folder, batch, ran.as_ref(), &members, clock.now_ms())?
-                }
-            }
-        }
-        let mut bytes = encoder.take_output();
-        let finished = encoder.finish().map_err(|e| encode_trouble(&e))?;
-        bytes.extend_from_slice(&finished.rest);
-        // A new encryption envelope, where there is one, and what the body said besides.
-        let mut metadata = finished.metadata;
-        metadata.extend(told);
-        Ok((Bytes::from(bytes), metadata))
-    });
-    made.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))?
-}
-
-fn encode_trouble(error: &millrace_encode::Error) -> Trouble {
-    Trouble::new("delivery.encode", chain(error))
-}
-
-async fn read(lane: &LaneContext, first: Seq, last: Seq, chunk_bytes: usize) -> Result<VecDeque<Batch>, Trouble> {
+    let mut making = Making::begin(lane, plan, members, body)?;
+    let Some((first, last)) = members.span() else { return making.finish().map_err(|e| trouble(&e)) };
     let mut reader = lane.shared.journal.reader(lane.shard, first);
-    let mut batches = VecDeque::new();
     while reader.position() <= last {
-        match reader.next(chunk_bytes).await {
+        match reader.next(making.plan.chunk_bytes).await {
             Ok(Read::Batch(batch)) => {
                 let wanted = usize::try_from(last.plus(1).since(batch.first())).unwrap_or(usize::MAX);
-                batches.push_back(if wanted < batch.len() { batch.slice(0, wanted) } else { batch });
+                let batch = if wanted < batch.len() { batch.slice(0, wanted) } else { batch };
+                making = making.take(lane, batch, function.as_ref()).await?;
             }
             // The gap is counted by the lane's own reading.
             Ok(Read::Gap { .. }) => {}
@@ -85,56 +52,158 @@ async fn read(lane: &LaneContext, first: Seq, last: Seq, chunk_bytes: usize) -> 
             Err(error) => return Err(Trouble::new("journal.read", error.to_string())),
         }
     }
-    Ok(batches)
+    caught(&lane.shared.workers, move || making.finish()).await?.map_err(|e| trouble(&e))
 }
 
-fn push_data(encoder: &mut ObjectEncoder, batch: &Batch, ran: Option<&Ran>, members: &Members) -> Result<(), Trouble> {
-    let (columns, sources) = match ran {
-        None => (batch.columns(), None),
-        Some(ran) => (Columns { payload: &ran.output.payload, ends: &ran.output.ends }, Some(&ran.output.sources)),
-    };
-    let nth = sources.map_or_else(Vec::new, |s| nth_outputs(s));
-    let select: Vec<u32> = (0u32..)
-        .take(columns.len())
-        .filter(|output| {
-            let source = sources.map_or(*output, |s| s[*output as usize]);
-            let index = nth.get(*output as usize).copied().unwrap_or(0);
-            members.contains(index, batch.first().plus(u64::from(source)))
-        })
-        .collect();
-    encoder.push(columns, Some(&select)).map(drop).map_err(|e| encode_trouble(&e))
+fn trouble(error: &Error) -> Trouble {
+    match error {
+        Error::Encode(_) => Trouble::new("delivery.encode", chain(error)),
+        Error::Spill(_) => Trouble::new("outbox.write", chain(error)),
+    }
 }
 
-/// Error lines are made from the inputs. A record that the function takes this time keeps its place
-/// in the error object, because that is what was decided.
-fn push_errors(
-    encoder: &mut ObjectEncoder,
-    plan: &Plan,
-    folder: &str,
-    batch: &Batch,
-    ran: Option<&Ran>,
-    members: &Members,
-    now_ms: i64,
-) -> Result<(), Trouble> {
-    let mut failures = ran.map(|r| r.failures.iter()).into_iter().flatten().peekable();
-    for (nth, record) in batch.columns().iter().enumerate() {
-        let seq = batch.first().plus(nth as u64);
-        let failed = failures.next_if(|f| f.index as usize == nth);
-        let failure = Failure {
-            raw: record,
-            code: failed.map_or("Lambda.ProcessingFailedStatus", |f| f.code),
-            message: failed.map_or("the record failed before the object was made again", |f| &f.message),
-            attempts: failed.map_or(1, |f| f.attempts),
-            arrival_ms: batch.arrivals_ms()[nth],
-            ended_ms: now_ms,
+/// An object that is being made again.
+struct Making {
+    plan: Arc<Plan>,
+    clock: Arc<dyn Clock>,
+    members: Members,
+    /// The same, for how many outputs each record has.
+    totals: Claims,
+    /// Folder of an error object.
+    folder: Option<&'static str>,
+    window: Window,
+}
+
+impl Making {
+    fn begin(lane: &LaneContext, plan: Arc<Plan>, members: &Members, body: &Body) -> Result<Self, Trouble> {
+        let kind = match &body.error_type {
+            None => Kind::Data(None),
+            Some(folder) => Kind::error(folder)
+                .ok_or_else(|| Trouble::new("journal.intent", format!("no error folder is called {folder}")))?,
         };
-        for _ in members.iter().filter(|(_, from, to)| *from <= seq && seq < *to) {
-            let mut line = Vec::new();
-            write_failure(plan, folder, &failure, &mut line);
-            #[expect(clippy::cast_possible_truncation, reason = "a line is four thirds of a record at most")]
-            let ends = [line.len() as u32];
-            encoder.push(Columns { payload: &line, ends: &ends }, None).map_err(|e| encode_trouble(&e))?;
+        let folder = match kind {
+            Kind::Data(_) => None,
+            Kind::Error(folder) => Some(folder),
+        };
+        let shared = &lane.shared;
+        let settings = plan.encoder(&kind);
+        let window = Window::open(kind, settings, &*shared.entropy, shared.clock.monotonic(), i64::MAX);
+        Ok(Self {
+            window: window.map_err(|e| trouble(&e))?,
+            plan,
+            clock: Arc::clone(&shared.clock),
+            members: members.clone(),
+            totals: Claims::new(members.clone()),
+            folder,
+        })
+    }
+
+    /// Takes a chunk of the journal, in the portions that the lane gives its function.
+    async fn take(
+        mut self,
+        lane: &Arc<LaneContext>,
+        batch: Batch,
+        function: Option<&Arc<dyn Transform>>,
+    ) -> Result<Self, Trouble> {
+        let retries = self.plan.function.as_ref().map_or(0, |f| f.retries);
+        let portion = if function.is_some() { CALL_RECORDS_MAX } else { batch.len().max(1) };
+        for from in (0..batch.len()).step_by(portion) {
+            let part = batch.slice(from, batch.len().min(from + portion));
+            let ran = match function {
+                None => None,
+                Some(function) => {
+                    let (function, part) = (Arc::clone(function), part.clone());
+                    Some(caught(&lane.shared.guests, move || function.run(&part, retries)).await?)
+                }
+            };
+            let shared = Arc::clone(&lane.shared);
+            let pushed = caught(&lane.shared.workers, move || {
+                self.push(&part, ran.as_ref())?;
+                if self.window.memory_bytes() > MEMORY_BYTES_MAX || !shared.budget.has_room() {
+                    self.window.spill(&shared.outbox)?;
+                }
+                Ok(self)
+            });
+            self = pushed.await?.map_err(|e: Error| trouble(&e))?;
+        }
+        Ok(self)
+    }
+
+    fn push(&mut self, batch: &Batch, ran: Option<&Ran>) -> Result<(), Error> {
+        let outputs = ran.map_or_else(|| Outputs::of_batch(batch), |ran| Outputs::of_run(&ran.output));
+        match self.folder {
+            None => self.push_data(batch, &outputs),
+            Some(folder) => {
+                self.push_errors(folder, batch, &outputs, ran.map_or(&[][..], |ran| ran.failures.as_slice()))
+            }
         }
     }
-    Ok(())
+
+    fn push_data(&mut self, batch: &Batch, outputs: &Outputs<'_>) -> Result<(), Error> {
+        let select: Vec<u32> = (0u32..)
+            .take(outputs.columns.len())
+            .filter(|output| {
+                let seq = batch.first().plus(u64::from(outputs.source(*output)));
+                self.members.contains(outputs.nth(*output), seq)
+            })
+            .collect();
+        let rejected = self.window.push(outputs.columns, Some(&select))?;
+        note_runs(&mut self.window, batch, outputs, &select, &rejected, &self.totals);
+        Ok(())
+    }
+
+    /// A record that the function takes this time keeps its place in the error object, because that is
+    /// what was decided.
+    fn push_errors(
+        &mut self,
+        folder: &'static str,
+        batch: &Batch,
+        outputs: &Outputs<'_>,
+        failures: &[Failed],
+    ) -> Result<(), Error> {
+        let ended_ms = self.clock.now_ms();
+        let (code, message) = words(folder);
+        let mut failures = failures.iter().peekable();
+        let indices: Vec<u32> = self.members.indices().collect();
+        for (source, record) in (0u32..).zip(batch.columns().iter()) {
+            let seq = batch.first().plus(u64::from(source));
+            let arrival_ms = batch.arrivals_ms()[source as usize];
+            let failed = failures.next_if(|f| f.index == source);
+            for index in indices.iter().filter(|index| self.members.contains(**index, seq)) {
+                // Conversion meets an output, all others an input.
+                let output = outputs.find(source, *index).filter(|_| folder == CONVERSION_FAILED);
+                let failure = Failure {
+                    raw: output.map_or(record, |output| outputs.columns.record(output as usize)),
+                    code: failed.map_or(code, |f| f.code),
+                    message: failed.map_or(message, |f| &f.message),
+                    attempts: failed.map_or(1, |f| f.attempts),
+                    arrival_ms,
+                    ended_ms,
+                };
+                let mut line = Vec::new();
+                write_failure(&self.plan, folder, &failure, &mut line);
+                #[expect(clippy::cast_possible_truncation, reason = "a line is four thirds of a record at most")]
+                let ends = [line.len() as u32];
+                self.window.push(Columns { payload: &line, ends: &ends }, None)?;
+                self.window.note(*index, seq, seq.plus(1), arrival_ms);
+                self.window.note_total(seq, self.totals.total(seq, 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Finished, Error> {
+        self.window.finish()
+    }
+}
+
+/// Code and sentence of a line whose first writing is lost, by folder.
+fn words(folder: &str) -> (&'static str, &'static str) {
+    if folder == CONVERSION_FAILED {
+        ("DataFormatConversion.MalformedData", "the record was refused before the object was made again")
+    } else if folder == PARTITIONS_EXCEEDED {
+        ("DynamicPartitioning.ActivePartitionsLimitExceeded", "too many partitions were active at once")
+    } else {
+        ("Lambda.ProcessingFailedStatus", "the record failed before the object was made again")
+    }
 }

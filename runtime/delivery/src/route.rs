@@ -13,7 +13,7 @@ pub(crate) const PARTITIONS_MAX: usize = 500;
 /// Key combinations remembered; above it the memory begins anew.
 const REMEMBERED_MAX: usize = 65_536;
 /// Folder of records beyond the limit of partitions.
-const PARTITIONS_EXCEEDED: &str = "activePartitionExceeded";
+pub(crate) const PARTITIONS_EXCEEDED: &str = "activePartitionExceeded";
 
 /// Where the keys of an output are.
 pub(crate) enum Route<'a> {

@@ -9,15 +9,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliverySettings {
-    /// Bytes that all open windows together may hold in memory; above it the largest spills into its
-    /// outbox file. Default 256 MiB. Less saves memory and costs disk writes.
+    /// Bytes that all open windows and finished objects together may hold in memory; above it the largest
+    /// spills into its outbox file, and lanes read in small steps or wait. Default 256 MiB. Less saves
+    /// memory and costs disk writes.
     pub memory_bytes_max: usize,
     /// Threads that run functions, formats and compression. Default 0: one for each core.
     pub worker_threads: usize,
     /// Delivery shards of one hot stream at most. Default 0: one for each core. A stream that is
     /// widened writes more and smaller objects.
     pub lanes_max: u16,
-    /// Longest wait between two attempts at a destination, milliseconds. Default 30,000.
+    /// Longest wait between two attempts at a destination, and between two starts of a lane that fails,
+    /// milliseconds. Default 30,000.
     pub retry_cap_ms: u64,
     /// `IntervalInSeconds` of every stream is multiplied by this. Default 1; tests use less.
     pub interval_scale: f64,

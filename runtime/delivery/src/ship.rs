@@ -1,5 +1,9 @@
 //! Shipping one object: outbox, intent, put. Its commit is the lane's. Steps are tried again until they
 //! succeed; nothing is ever dropped because a destination says no.
+//!
+//! A decision whose bytes are gone is carried out anew from the journal. What its function does not give
+//! this time is taken back from the decision, durably, and the lane starts again: those outputs are
+//! undecided then, and `claims` says what becomes of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +13,10 @@ use millrace_log::Intent;
 use millrace_sink::{Advice, Content, Object, SinkError};
 use millrace_types::{Backoff, Members};
 
+use crate::budget::Hold;
 use crate::context::LaneContext;
 use crate::intent::Body;
-use crate::outbox::{Place, digest};
+use crate::outbox::Place;
 use crate::status::Trouble;
 use crate::window::Bulk;
 
@@ -28,7 +33,8 @@ pub(crate) struct Shipped {
     pub(crate) body: Body,
 }
 
-/// The bytes are gone before they were durable: the lane starts again from the journal.
+/// The lane has to start again from the journal: the bytes are gone before they were durable, or the
+/// decision was taken back in part.
 #[derive(Debug)]
 pub(crate) struct Lost(pub(crate) Trouble);
 
@@ -37,26 +43,62 @@ pub(crate) struct Shipment {
     pub(crate) id: u64,
     pub(crate) members: Members,
     pub(crate) bulk: Bulk,
+    /// What `bulk` takes of the memory budget.
+    pub(crate) hold: Hold,
     /// `place` is filled in by [`ship`].
     pub(crate) body: Body,
 }
 
+/// An object that lies in the outbox, until it is sure that an intent names it. When the ship is
+/// stopped before, the bytes are released: at once, or once the lane knows whether the intent is open.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    lane: Arc<LaneContext>,
+    place: Option<Place>,
+    /// What the intent named before; released once it names `place`.
+    before: Option<Place>,
+    /// The intent that names it is on its way.
+    pub(crate) asked: bool,
+}
+
+impl Stored {
+    fn new(lane: &Arc<LaneContext>, place: Place) -> Self {
+        Self { lane: Arc::clone(lane), place: Some(place), before: None, asked: false }
+    }
+
+    /// The intent names it durably; answers what it named before.
+    fn decided(mut self) -> Option<Place> {
+        self.place = None;
+        self.before.take()
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        if self.asked {
+            self.lane.doubts.lock().extend(self.place.take().into_iter().chain(self.before.take()));
+        } else if let Some(place) = self.place.take() {
+            self.lane.shared.outbox.release(&place);
+        }
+    }
+}
+
 /// Takes a cut window to its destination.
 pub(crate) async fn ship(lane: Arc<LaneContext>, shipment: Shipment) -> Result<Shipped, Lost> {
-    let Shipment { id, members, bulk, mut body } = shipment;
-    let memory = match &bulk {
+    let Shipment { id, members, bulk, hold, body } = shipment;
+    let bytes = match &bulk {
         Bulk::Memory(bytes) if bytes.len() as u64 <= FROM_MEMORY_BYTES_MAX => Some(bytes.clone()),
         _ => None,
     };
-    body.place = store(&lane, bulk).await?;
-    if !crate::planted("no-intent") {
-        write_intent(&lane, id, &members, &body).await;
-    }
-    Ok(deliver(lane, id, members, body, memory).await)
+    let stored = store(&lane, bulk).await?;
+    let body = decide(&lane, id, &members, body, stored).await;
+    // From here on a copy in memory only saves reading: it is the first thing to go.
+    let memory = bytes.filter(|_| lane.shared.budget.has_room()).map(|bytes| (bytes, hold));
+    deliver(lane, id, members, body, memory).await
 }
 
 /// An intent that was open when the lane started: its object is put again.
-pub(crate) async fn ship_again(lane: Arc<LaneContext>, id: u64, members: Members, body: Body) -> Shipped {
+pub(crate) async fn ship_again(lane: Arc<LaneContext>, id: u64, members: Members, body: Body) -> Result<Shipped, Lost> {
     deliver(lane, id, members, body, None).await
 }
 
@@ -67,18 +109,17 @@ async fn deliver(
     id: u64,
     members: Members,
     mut body: Body,
-    mut memory: Option<Bytes>,
-) -> Shipped {
+    mut memory: Option<(Bytes, Hold)>,
+) -> Result<Shipped, Lost> {
     let mut retry = Retry::new(&lane);
     loop {
         if memory.is_none() && !is_whole(&lane, &body).await {
             match make_again(&lane, id, &members, &body).await {
-                Ok((new, bytes)) => (body, memory) = (new, Some(bytes)),
-                Err(trouble) => {
-                    retry.wait(&trouble, None).await;
-                    continue;
-                }
+                Ok(new) => body = new,
+                Err(Again::Later(trouble)) => retry.wait(&trouble, None).await,
+                Err(Again::Changed(trouble)) => return Err(Lost(trouble)),
             }
+            continue;
         }
         let Err(error) = attempt(&lane, &body, memory.take()).await else { break };
         lane.gauges.put_failed();
@@ -89,7 +130,7 @@ async fn deliver(
         retry.wait(&Trouble::new(error.code, error.message), after).await;
     }
     drop(retry);
-    Shipped { id, members, body }
+    Ok(Shipped { id, members, body })
 }
 
 async fn is_whole(lane: &Arc<LaneContext>, body: &Body) -> bool {
@@ -97,43 +138,80 @@ async fn is_whole(lane: &Arc<LaneContext>, body: &Body) -> bool {
     millrace_tasks::blocking(move || shared.outbox.is_whole(&place, crc64)).await
 }
 
-/// Makes the object again, stores it, and records where it lies now: the same intent, so the same
-/// decision.
-async fn make_again(
-    lane: &Arc<LaneContext>,
-    id: u64,
-    members: &Members,
-    body: &Body,
-) -> Result<(Body, Bytes), Trouble> {
-    let _one = lane.remaking.lock().await;
-    tracing::warn!(stream = lane.name, key = body.key, "the outbox file is gone or damaged: the object is made again");
-    let (bytes, metadata) = crate::remake::remake(lane, members, body).await?;
-    let mut crc = digest();
-    crc.update(&bytes);
-    let place = store(lane, Bulk::Memory(bytes.clone())).await.map_err(|Lost(trouble)| trouble)?;
-    let body = Body { place, crc64: crc.finalize(), metadata, ..body.clone() };
-    write_intent(lane, id, members, &body).await;
-    Ok((body, bytes))
+/// Why an object that was to be made again is not there.
+enum Again {
+    /// Something is in the way that may pass.
+    Later(Trouble),
+    /// It is there, and holds less than was decided.
+    Changed(Trouble),
 }
 
-async fn store(lane: &Arc<LaneContext>, bulk: Bulk) -> Result<Place, Lost> {
+/// Makes the object again, stores it, and records where it lies now and what it holds: the same intent,
+/// so the same decision.
+async fn make_again(lane: &Arc<LaneContext>, id: u64, members: &Members, body: &Body) -> Result<Body, Again> {
+    let _one = lane.shared.remaking.lock().await;
+    tracing::warn!(stream = lane.name, key = body.key, "the outbox file is gone or damaged: the object is made again");
+    let finished = crate::remake::remake(lane, members, body).await.map_err(Again::Later)?;
+    let gone = members.count() - finished.members.count();
+    let body = Body {
+        crc64: finished.crc64,
+        metadata: finished.metadata(lane.shard),
+        records: finished.records,
+        ..body.clone()
+    };
+    let mut stored = store(lane, finished.bulk).await.map_err(|Lost(trouble)| Again::Later(trouble))?;
+    stored.before = Some(body.place.clone());
+    let body = decide(lane, id, &finished.members, body, stored).await;
+    if gone == 0 {
+        return Ok(body);
+    }
+    Err(Again::Changed(Trouble::new(
+        "delivery.changed",
+        format!(
+            "the object {} was lost and is made again without {gone} of its outputs, which the function does not \
+             give any more or which cannot be read; what becomes of these records is decided anew",
+            body.key
+        ),
+    )))
+}
+
+pub(crate) async fn store(lane: &Arc<LaneContext>, bulk: Bulk) -> Result<Stored, Lost> {
     let mut retry = Retry::new(lane);
     let bytes = match bulk {
         Bulk::Memory(bytes) => bytes,
         Bulk::Spilled(spill) => {
-            let shared = Arc::clone(&lane.shared);
-            return millrace_tasks::blocking(move || shared.outbox.finish_spill(spill))
+            let own = Arc::clone(lane);
+            return millrace_tasks::blocking(move || Ok(Stored::new(&own, own.shared.outbox.finish_spill(spill)?)))
                 .await
-                .map_err(|error| Lost(outbox_trouble(lane, &error)));
+                .map_err(|error: std::io::Error| Lost(outbox_trouble(lane, &error)));
         }
     };
     loop {
-        let (shared, copy) = (Arc::clone(&lane.shared), bytes.clone());
-        match millrace_tasks::blocking(move || shared.outbox.store(&copy)).await {
-            Ok(place) => return Ok(place),
+        // Made where it is written: when nobody waits any more, dropping it releases the bytes.
+        let (own, copy) = (Arc::clone(lane), bytes.clone());
+        let stored =
+            millrace_tasks::blocking(move || own.shared.outbox.store(&copy).map(|place| Stored::new(&own, place)));
+        match stored.await {
+            Ok(stored) => return Ok(stored),
             Err(error) => retry.wait(&outbox_trouble(lane, &error), None).await,
         }
     }
+}
+
+/// Makes the decision durable; the body says where the bytes lie.
+async fn decide(lane: &Arc<LaneContext>, id: u64, members: &Members, mut body: Body, mut stored: Stored) -> Body {
+    if let Some(place) = &stored.place {
+        body.place = place.clone();
+    }
+    stored.asked = true;
+    if !crate::planted("no-intent") {
+        write_intent(lane, id, members, &body).await;
+    }
+    if let Some(before) = stored.decided() {
+        let shared = Arc::clone(&lane.shared);
+        millrace_tasks::blocking(move || shared.outbox.release(&before)).await;
+    }
+    body
 }
 
 fn outbox_trouble(lane: &LaneContext, error: &std::io::Error) -> Trouble {
@@ -155,9 +233,10 @@ async fn write_intent(lane: &Arc<LaneContext>, id: u64, members: &Members, body:
     }
 }
 
-async fn attempt(lane: &LaneContext, body: &Body, memory: Option<Bytes>) -> Result<(), SinkError> {
+async fn attempt(lane: &LaneContext, body: &Body, memory: Option<(Bytes, Hold)>) -> Result<(), SinkError> {
     let sink = lane.shared.buckets.open(&body.bucket)?;
-    let content: Arc<dyn Content> = match memory {
+    let (bytes, _hold) = memory.unzip();
+    let content: Arc<dyn Content> = match bytes {
         Some(bytes) => Arc::new(bytes),
         None => {
             let stored = lane.shared.outbox.content(&body.place);

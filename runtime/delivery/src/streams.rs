@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 use crate::budget::Budget;
 use crate::context::Shared;
 use crate::functions::Functions;
-use crate::handle::{StreamHandle, retire_shards};
+use crate::handle::{END_EXTRA, StreamHandle, retire_shards};
 use crate::intent::Body;
 use crate::outbox::Outbox;
 use crate::settings::DeliverySettings;
@@ -92,6 +92,18 @@ pub struct Parts {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// The outbox with what open intents name.
+pub(crate) fn open_outbox(journal: &Journal, disk: Arc<dyn Disk>, dir: PathBuf) -> Result<Outbox, StartError> {
+    let mut places = Vec::new();
+    for shard in journal.shards() {
+        for intent in journal.open_intents(shard) {
+            let body = Body::from_bytes(&intent.body).map_err(|source| StartError::Intent { shard, source })?;
+            places.push(body.place);
+        }
+    }
+    Outbox::open(disk, dir, places.iter()).map_err(StartError::Outbox)
+}
+
 /// All delivery streams of this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Streams(Arc<Inner>);
@@ -116,14 +128,7 @@ impl Streams {
         let threads = if parts.settings.worker_threads == 0 { cores } else { parts.settings.worker_threads };
         let workers = Workers::start("millrace-work", threads).map_err(StartError::Threads)?;
         let guests = Workers::start("millrace-guest", threads * GUESTS_PER_THREAD).map_err(StartError::Threads)?;
-        let mut places = Vec::new();
-        for shard in parts.journal.shards() {
-            for intent in parts.journal.open_intents(shard) {
-                let body = Body::from_bytes(&intent.body).map_err(|source| StartError::Intent { shard, source })?;
-                places.push(body.place);
-            }
-        }
-        let outbox = Outbox::open(parts.disk, parts.outbox_dir, places.iter()).map_err(StartError::Outbox)?;
+        let outbox = open_outbox(&parts.journal, parts.disk, parts.outbox_dir)?;
         let shared = Arc::new(Shared {
             journal: parts.journal,
             outbox,
@@ -133,11 +138,16 @@ impl Streams {
             functions: parts.functions,
             workers,
             guests,
-            budget: Budget::new(parts.settings.memory_bytes_max),
+            budget: Budget::new(parts.settings.memory_bytes_max, threads, threads * GUESTS_PER_THREAD),
+            remaking: tokio::sync::Mutex::default(),
             settings: parts.settings,
             clock: parts.clock,
             entropy: parts.entropy,
         });
+        Self::run(shared).await
+    }
+
+    pub(crate) async fn run(shared: Arc<Shared>) -> Result<Self, StartError> {
         let streams = Self(Arc::new(Inner {
             shared,
             handles: RwLock::default(),
@@ -241,20 +251,23 @@ impl Streams {
         handles.iter().map(|handle| handle.status()).collect()
     }
 
-    /// Bytes that open windows hold in memory, on the whole node.
+    /// Bytes that open windows and finished objects hold in memory, on the whole node.
     #[must_use]
     pub fn window_bytes(&self) -> usize {
         self.0.shared.budget.total_bytes()
     }
 
-    /// Cuts all windows, ships what can be shipped in the grace time, ends all lanes.
+    /// Cuts all windows, ships what can be shipped in the grace time, ends all lanes: all streams at
+    /// once, so that those that are stuck cost one grace time and not one each.
     pub async fn stop(&self) {
         let handles: Vec<_> = self.0.handles.read().values().cloned().collect();
         for handle in &handles {
             handle.stop();
         }
-        for handle in &handles {
-            handle.ended().await;
+        let ends = Tasks::new();
+        for handle in handles {
+            ends.spawn("stop-stream", async move { handle.ended().await });
         }
+        ends.join(self.0.shared.settings.stop_grace() + 2 * END_EXTRA).await;
     }
 }

@@ -5,9 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_encode::{EncoderSettings, Error as EncodeError, ObjectEncoder, Rejected};
-use millrace_types::{Columns, Entropy, Members, Seq};
+use millrace_types::{Columns, Entropy, Members, Seq, ShardId};
 
 use crate::outbox::{Outbox, Spill, digest};
+use crate::route::PARTITIONS_EXCEEDED;
+use crate::work::{CONVERSION_FAILED, PROCESSING_FAILED};
+
+/// Beginning of the user metadata that tells where an object's records came from.
+const METADATA: &str = "millrace-";
+
+/// Ranges of members from which on a window is cut: an intent takes 4 Mi, and one batch adds 3 Mi at most.
+const RANGES_MAX: usize = 1 << 19;
 
 /// A partition of a stream: all records whose keys give the same evaluated prefix.
 #[derive(Debug, Clone)]
@@ -39,6 +47,14 @@ pub(crate) enum Kind {
     Data(Option<Arc<Partition>>),
     /// Error lines, under the folder name of `!{firehose:error-output-type}`.
     Error(&'static str),
+}
+
+impl Kind {
+    /// The kind of the error folder of that name.
+    pub(crate) fn error(folder: &str) -> Option<Self> {
+        let known = [PROCESSING_FAILED, CONVERSION_FAILED, PARTITIONS_EXCEEDED];
+        known.into_iter().find(|known| *known == folder).map(Self::Error)
+    }
 }
 
 /// An open window.
@@ -73,9 +89,35 @@ pub(crate) struct Finished {
     pub(crate) crc64: u64,
     pub(crate) content_encoding: Option<&'static str>,
     pub(crate) extension: &'static str,
+    /// Of the format and the encryption.
     pub(crate) metadata: Vec<(String, String)>,
     /// Version of the registered table that gave the columns.
     pub(crate) table_version: Option<u32>,
+}
+
+impl Bulk {
+    /// Bytes that it holds in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Memory(bytes) => bytes.len(),
+            Self::Spilled(_) => 0,
+        }
+    }
+}
+
+impl Finished {
+    /// User metadata: of the format and the encryption, and where the records came from.
+    pub(crate) fn metadata(&self, shard: ShardId) -> Vec<(String, String)> {
+        let (first, last) = self.members.span().unwrap_or_default();
+        let told = [
+            ("shard", shard.to_string()),
+            ("first-sequence", first.to_string()),
+            ("last-sequence", last.to_string()),
+            ("records", self.records.to_string()),
+        ];
+        let told = told.into_iter().map(|(name, value)| (format!("{METADATA}{name}"), value));
+        self.metadata.iter().cloned().chain(told).collect()
+    }
 }
 
 /// Why a window could not take or finish records.
@@ -117,6 +159,9 @@ impl Window {
     /// Notes that output `index` of the records `from..to` was encoded.
     pub(crate) fn note(&mut self, index: u32, from: Seq, to: Seq, oldest_arrival_ms: i64) {
         self.members.insert(index, from, to);
+        if matches!(self.kind, Kind::Error(_)) {
+            self.members.insert_failed(from, to);
+        }
         self.records += to.since(from);
         self.oldest_arrival_ms = self.oldest_arrival_ms.min(oldest_arrival_ms);
     }
@@ -128,6 +173,11 @@ impl Window {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.records == 0
+    }
+
+    /// True when it is to be cut for what its members cost, whatever it holds.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.members.range_count() >= RANGES_MAX
     }
 
     pub(crate) fn source_bytes(&self) -> u64 {
@@ -189,5 +239,32 @@ impl Window {
             metadata: finished.metadata,
             table_version: self.table_version,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_encode::{Compression, Format, Levels};
+    use millrace_types::SeededEntropy;
+
+    #[test]
+    fn a_window_of_scattered_records_is_cut_before_its_intent_is_too_large() {
+        let settings = EncoderSettings {
+            format: Format::JsonLines { delimiter: None },
+            compression: Compression::Uncompressed,
+            levels: Levels { gzip: 6, zstd: 3, parquet_zstd: 1 },
+            encryption: None,
+        };
+        let kind = Kind::Error(PROCESSING_FAILED);
+        let mut window = Window::open(kind, &settings, &SeededEntropy::new(1), Duration::ZERO, 0).unwrap();
+        // Each is a range of its own, and one more says that it failed.
+        let mut records = 0;
+        while !window.is_wide() {
+            let seq = Seq::new(records * 2);
+            window.note(0, seq, seq.plus(1), 0);
+            records += 1;
+        }
+        assert_eq!(records as usize, RANGES_MAX / 2);
     }
 }

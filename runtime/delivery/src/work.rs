@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use millrace_encode::Rejected;
 use millrace_transform::{Failed, Ran};
-use millrace_types::{Batch, Clock, Columns, Entropy, Members, Seq};
+use millrace_types::{Batch, Clock, Columns, Entropy, Seq};
 
+use crate::claims::Claims;
 use crate::cut::{Look, Reason, decide};
 use crate::failure::{Failure, write_failure};
 use crate::outbox::Outbox;
+use crate::outputs::Outputs;
 use crate::plan::Plan;
 use crate::route::{PARTITIONS_MAX, Refusal, Route, Router};
 use crate::tracker::{Fate, Tracker};
@@ -22,6 +24,9 @@ pub(crate) const PROCESSING_FAILED: &str = "processing-failed";
 /// Folder of records that the format refused.
 pub(crate) const CONVERSION_FAILED: &str = "format-conversion-failed";
 
+/// Code of an output that was decided to be and that a later run of the function does not give.
+pub(crate) const OUTPUT_MISSING: &str = "Lambda.OutputMissing";
+
 /// Windows, tracker and claims of one shard.
 pub(crate) struct Work {
     plan: Arc<Plan>,
@@ -31,9 +36,7 @@ pub(crate) struct Work {
     router: Router,
     pub(crate) tracker: Tracker,
     /// Outputs that lie in committed objects or open intents: never delivered again.
-    claimed: Members,
-    /// Those of them that lie in open error objects.
-    failed: Members,
+    claims: Claims,
 }
 
 /// Outputs of one window, in order: parallel lists.
@@ -55,43 +58,16 @@ struct Refused<'a> {
     attempts: u32,
 }
 
-/// The outputs of a batch: what they are and where each came from.
-struct Outputs<'a> {
-    columns: Columns<'a>,
-    /// `None`: the input itself.
-    sources: Option<&'a [u32]>,
-    /// For each output which of its input's outputs it is; empty when all are the first.
-    nth: Vec<u32>,
-}
-
-impl Outputs<'_> {
-    fn source(&self, output: u32) -> u32 {
-        self.sources.map_or(output, |sources| sources[output as usize])
-    }
-
-    fn nth(&self, output: u32) -> u32 {
-        self.nth.get(output as usize).copied().unwrap_or(0)
-    }
-
-    /// How many outputs an input has that has one.
-    fn total(&self, source: u32) -> u32 {
-        let (Some(sources), false) = (self.sources, self.nth.is_empty()) else { return 1 };
-        let behind = sources.partition_point(|s| *s <= source);
-        self.nth[behind.max(1) - 1] + 1
-    }
-}
-
 impl Work {
     pub(crate) fn new(
         plan: Arc<Plan>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         tracker: Tracker,
-        claimed: Members,
-        failed: Members,
+        claims: Claims,
     ) -> Self {
         let router = Router::new(&plan);
-        Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claimed, failed }
+        Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claims }
     }
 
     /// Windows that are opened from now on follow `plan`; open ones stay what they are.
@@ -102,22 +78,20 @@ impl Work {
 
     /// Takes a batch as it is.
     pub(crate) fn take(&mut self, batch: &Batch) -> Result<(), Error> {
-        let outputs = Outputs { columns: batch.columns(), sources: None, nth: Vec::new() };
-        if !self.plan.partitioned && self.claimed.is_empty() {
+        let outputs = Outputs::of_batch(batch);
+        if !self.plan.partitioned && self.claims.is_empty() {
             return self.take_whole(batch, &outputs);
         }
-        self.take_outputs(batch, &outputs, &Route::Whole)
+        self.take_outputs(batch, &outputs, &Route::Whole)?;
+        self.take_missing(batch, &outputs, &[])
     }
 
     /// Takes what the function made of a batch.
     pub(crate) fn take_ran(&mut self, batch: &Batch, ran: &Ran) -> Result<(), Error> {
         let output = &ran.output;
-        let outputs = Outputs {
-            columns: Columns { payload: &output.payload, ends: &output.ends },
-            sources: Some(&output.sources),
-            nth: nth_outputs(&output.sources),
-        };
+        let outputs = Outputs::of_run(output);
         self.take_outputs(batch, &outputs, &Route::Keys(output))?;
+        self.take_missing(batch, &outputs, &ran.failures)?;
         for failed in &ran.failures {
             self.take_failed(batch, failed)?;
         }
@@ -126,8 +100,15 @@ impl Work {
 
     /// The records of a frame that cannot be read.
     pub(crate) fn take_gap(&mut self, from: Seq, to: Seq) {
-        for seq in from.get()..to.get() {
-            self.tracker.read(Seq::new(seq), 0, Fate::Quarantined);
+        for seq in (from.get()..to.get()).map(Seq::new) {
+            // Where all its outputs were decided while it could still be read, it is not lost.
+            let whole = self.claims.has(seq) && self.claims.missing(seq, 0).next().is_none();
+            let fate = match whole {
+                true if self.claims.has_failed(seq) => Fate::Failed,
+                true => Fate::Delivered,
+                false => Fate::Quarantined,
+            };
+            self.tracker.read(seq, 0, fate);
         }
     }
 
@@ -161,7 +142,7 @@ impl Work {
             let window = open(&mut self.windows, &self.plan, &*self.entropy, kind, now, oldest)?;
             let all = slot.select.len() == outputs.columns.len();
             let rejected = window.push(outputs.columns, (!all).then_some(&slot.select))?;
-            note_runs(window, batch, outputs, &slot.select, &rejected);
+            note_runs(window, batch, outputs, &slot.select, &rejected, &self.claims);
             self.take_rejected(batch, outputs, &rejected)?;
         }
         for (output, refusal) in refused {
@@ -198,13 +179,12 @@ impl Work {
         let mut open_outputs = vec![0; batch.len()];
         #[expect(clippy::cast_possible_truncation, reason = "a batch holds at most RECORDS_MAX records")]
         let count = outputs.columns.len() as u32;
-        let claims = !self.claimed.is_empty();
         let mut open_partitions = self.windows.keys().filter(|kind| matches!(kind, Kind::Data(_))).count();
         let mut whole = Slot::default();
         for output in 0..count {
             let source = outputs.source(output);
             let seq = batch.first().plus(u64::from(source));
-            if claims && !self.is_new(outputs.nth(output), seq) {
+            if !self.claims.is_open(seq, outputs.nth(output)) {
                 continue;
             }
             open_outputs[source as usize] += 1;
@@ -231,12 +211,6 @@ impl Work {
         (slots, refused, open_outputs)
     }
 
-    /// False when the output was decided before a restart, or when its record was and did not have it
-    /// then: a function that answers differently this time adds nothing.
-    fn is_new(&self, index: u32, seq: Seq) -> bool {
-        self.claimed.total(seq).is_none_or(|total| index < total && !self.claimed.contains(index, seq))
-    }
-
     fn track(&mut self, batch: &Batch, outputs: &Outputs<'_>, open_outputs: &[u32]) {
         let mut has_output = vec![outputs.sources.is_none(); batch.len()];
         for source in outputs.sources.unwrap_or_default() {
@@ -246,9 +220,9 @@ impl Work {
             let seq = batch.first().plus(nth as u64);
             // An input whose first output was delivered before a restart stays delivered, whatever
             // the function says this time.
-            let fate = if !self.failed.is_empty() && self.failed.contains_any(seq) {
+            let fate = if self.claims.has_failed(seq) {
                 Fate::Failed
-            } else if has_output[nth] || (!self.claimed.is_empty() && self.claimed.contains_any(seq)) {
+            } else if has_output[nth] || self.claims.has(seq) {
                 Fate::Delivered
             } else {
                 Fate::Dropped
@@ -278,8 +252,8 @@ impl Work {
 
     fn take_failed(&mut self, batch: &Batch, failed: &Failed) -> Result<(), Error> {
         let seq = batch.first().plus(u64::from(failed.index));
-        if !self.claimed.is_empty() && self.claimed.contains_any(seq) {
-            // Decided before a restart: `track` has said how.
+        if self.claims.has(seq) {
+            // Decided before a restart: `take_missing` has done what is left to do.
             return Ok(());
         }
         self.tracker.read(seq, 1, Fate::Failed);
@@ -296,6 +270,40 @@ impl Work {
                 attempts: failed.attempts,
             },
         )
+    }
+
+    /// Error lines for outputs that were decided to be and that this run does not give: see `claims`.
+    fn take_missing(&mut self, batch: &Batch, outputs: &Outputs<'_>, failures: &[Failed]) -> Result<(), Error> {
+        if self.claims.is_empty() {
+            return Ok(());
+        }
+        let mut failures = failures.iter().peekable();
+        for (source, raw) in (0u32..).zip(batch.columns().iter()) {
+            let seq = batch.first().plus(u64::from(source));
+            let failed = failures.next_if(|failed| failed.index == source);
+            let given = outputs.count(source);
+            let missing: Vec<u32> = self.claims.missing(seq, given).collect();
+            for index in missing {
+                let total = self.claims.total(seq, given);
+                let message = format!(
+                    "the function gave {total} outputs for this record before a restart and {given} behind it: \
+                     output {index} is not delivered"
+                );
+                let refused = Refused {
+                    folder: PROCESSING_FAILED,
+                    source,
+                    index,
+                    total,
+                    raw,
+                    code: failed.map_or(OUTPUT_MISSING, |f| f.code),
+                    message: failed.map_or(&message, |f| &f.message),
+                    attempts: failed.map_or(1, |f| f.attempts),
+                };
+                self.tracker.read(seq, 1, Fate::Failed);
+                self.refuse(batch, &refused)?;
+            }
+        }
+        Ok(())
     }
 
     /// Writes one error line; the tracker has counted the output already.
@@ -319,7 +327,7 @@ impl Work {
         let ends = [line.len() as u32];
         window.push(Columns { payload: &line, ends: &ends }, None)?;
         window.note(refused.index, seq, seq.plus(1), arrival_ms);
-        window.note_total(seq, refused.total);
+        window.note_total(seq, self.claims.total(seq, refused.total));
         Ok(())
     }
 
@@ -328,7 +336,8 @@ impl Work {
         let now = self.clock.monotonic();
         let limits = self.plan.limits;
         let due = |w: &Window| {
-            decide(Look { source_bytes: w.source_bytes(), age: now.saturating_sub(w.opened), all }, limits)
+            let (source_bytes, age, all) = (w.source_bytes(), now.saturating_sub(w.opened), all || w.is_wide());
+            decide(Look { source_bytes, age, all }, limits)
         };
         let mut kinds: Vec<_> = self.windows.iter().filter_map(|(k, w)| Some((w.opened, k.clone(), due(w)?))).collect();
         kinds.sort_by_key(|(opened, _, _)| *opened);
@@ -354,7 +363,7 @@ impl Work {
 
     /// True when a window has reached its size.
     pub(crate) fn has_full_window(&self) -> bool {
-        self.windows.values().any(|w| w.source_bytes() >= self.plan.limits.source_bytes)
+        self.windows.values().any(|w| w.is_wide() || w.source_bytes() >= self.plan.limits.source_bytes)
     }
 
     /// Bytes that the windows hold in memory.
@@ -380,10 +389,7 @@ impl Work {
 
     /// Forgets claims below the watermark: nothing below is read again.
     pub(crate) fn trim_claims(&mut self) {
-        if !self.claimed.is_empty() {
-            self.claimed.trim(self.tracker.watermark());
-            self.failed.trim(self.tracker.watermark());
-        }
+        self.claims.trim(self.tracker.watermark());
     }
 }
 
@@ -399,7 +405,7 @@ fn open<'w>(
     match windows.entry(kind) {
         Entry::Occupied(entry) => Ok(entry.into_mut()),
         Entry::Vacant(entry) => {
-            let settings = if matches!(entry.key(), Kind::Data(_)) { &plan.data } else { &plan.errors };
+            let settings = plan.encoder(entry.key());
             let window = Window::open(entry.key().clone(), settings, entropy, now, arrival_ms)?;
             Ok(entry.insert(window))
         }
@@ -407,11 +413,19 @@ fn open<'w>(
 }
 
 /// Notes the members of a window, run by run.
-fn note_runs(window: &mut Window, batch: &Batch, outputs: &Outputs<'_>, select: &[u32], rejected: &[Rejected]) {
-    if !outputs.nth.is_empty() {
+pub(crate) fn note_runs(
+    window: &mut Window,
+    batch: &Batch,
+    outputs: &Outputs<'_>,
+    select: &[u32],
+    rejected: &[Rejected],
+    claims: &Claims,
+) {
+    if !outputs.is_plain() || !claims.is_empty() {
         for output in select {
             let source = outputs.source(*output);
-            window.note_total(batch.first().plus(u64::from(source)), outputs.total(source));
+            let seq = batch.first().plus(u64::from(source));
+            window.note_total(seq, claims.total(seq, outputs.total(source)));
         }
     }
     let mut rejected = rejected.iter().map(|r| r.index).peekable();
@@ -434,30 +448,5 @@ fn note_runs(window: &mut Window, batch: &Batch, outputs: &Outputs<'_>, select: 
     }
     if let Some((index, from, to, arrival)) = run {
         window.note(index, from, to, arrival);
-    }
-}
-
-/// For each output its number among the outputs of its input; empty when no input has two.
-/// Sources never decrease: the function host refuses an output where they do.
-pub(crate) fn nth_outputs(sources: &[u32]) -> Vec<u32> {
-    if sources.windows(2).all(|pair| pair[0] != pair[1]) {
-        return Vec::new();
-    }
-    let mut nth = Vec::with_capacity(sources.len());
-    for (at, source) in sources.iter().enumerate() {
-        let next = if at > 0 && sources[at - 1] == *source { nth[at - 1] + 1 } else { 0 };
-        nth.push(next);
-    }
-    nth
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_are_numbered_within_their_input() {
-        assert_eq!(nth_outputs(&[0, 1, 5]), Vec::<u32>::new());
-        assert_eq!(nth_outputs(&[0, 0, 0, 2, 3, 3]), vec![0, 1, 2, 0, 0, 1]);
     }
 }

@@ -1,8 +1,9 @@
 //! Members: which outputs of which records an object holds, as ranges. A record that the function
 //! turns into several has outputs 0, 1, …; one that it leaves alone, or that fails, has output 0.
 //!
-//! Where a record has several outputs, the set also says how many (as an index of its own, from
-//! 2^31 on), so that a function which answers differently when it is run again adds none.
+//! The set also says, as indices of their own from 2^31 on, which records have an output that failed
+//! (2^31), and how many outputs a record has where it has several (2^31 + their number): so that a
+//! record counts the same, and has as many outputs, when its function answers differently the next time.
 //!
 //! Stored form: for each output index that occurs, ascending: varint(index + 1), varint(number of
 //! ranges), then per range varint(gap to the previous range's end) and varint(length); a zero ends it.
@@ -14,8 +15,10 @@ use crate::Seq;
 /// Stored bytes hold more ranges than this: refused.
 const RANGES_MAX: usize = 1 << 24;
 
-/// Indices from here on say "this record has `index - TOTALS` outputs".
-const TOTALS: u32 = 1 << 31;
+/// This index says "an output of this record lies in an error object".
+const FAILED: u32 = 1 << 31;
+/// Indices above this one (a total of 1 is not told) say "this record has `index - TOTALS` outputs".
+const TOTALS: u32 = FAILED;
 
 /// A set of (sequence, output index). Ranges of one index never touch or overlap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,8 +85,19 @@ impl Members {
         if !self.contains_any(seq) {
             return None;
         }
-        let told = self.ranges.range(TOTALS..).map(|(index, _)| *index).find(|index| self.contains(*index, seq));
+        let told = self.ranges.range(TOTALS + 1..).map(|(index, _)| *index).find(|index| self.contains(*index, seq));
         Some(told.map_or(1, |index| index - TOTALS))
+    }
+
+    /// Says that outputs of the records `from..to` lie in an error object.
+    pub fn insert_failed(&mut self, from: Seq, to: Seq) {
+        self.insert(FAILED, from, to);
+    }
+
+    /// True when an output of record `seq` lies in an error object.
+    #[must_use]
+    pub fn has_failed(&self, seq: Seq) -> bool {
+        self.contains(FAILED, seq)
     }
 
     /// Adds all of `other`.
@@ -107,7 +121,7 @@ impl Members {
     /// True when any output of record `seq` is in it.
     #[must_use]
     pub fn contains_any(&self, seq: Seq) -> bool {
-        self.ranges.range(..TOTALS).any(|(index, _)| self.contains(*index, seq))
+        self.ranges.range(..FAILED).any(|(index, _)| self.contains(*index, seq))
     }
 
     /// Forgets all records below `floor`.
@@ -145,10 +159,15 @@ impl Members {
         Some((Seq::new(first), Seq::new(last)))
     }
 
+    /// The output indices that occur, ascending.
+    pub fn indices(&self) -> impl Iterator<Item = u32> + '_ {
+        self.ranges.range(..FAILED).map(|(index, _)| *index)
+    }
+
     /// The outputs' ranges as (output index, from, to), by index and then by sequence.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Seq, Seq)> + '_ {
         self.ranges
-            .range(..TOTALS)
+            .range(..FAILED)
             .flat_map(|(index, ranges)| ranges.iter().map(|(s, e)| (*index, Seq::new(*s), Seq::new(*e))))
     }
 
@@ -289,11 +308,16 @@ mod tests {
         }
 
         #[test]
-        fn totals_are_told_and_are_no_outputs(totals in prop::collection::btree_map(0u64..40, 1u32..5, 0..20)) {
+        fn totals_and_failures_are_told_and_are_no_outputs(
+            totals in prop::collection::btree_map(0u64..40, (1u32..5, any::<bool>()), 0..20),
+        ) {
             let mut members = Members::new();
-            for (seq, outputs) in &totals {
+            for (seq, (outputs, failed)) in &totals {
                 members.insert(outputs - 1, Seq::new(*seq), Seq::new(seq + 1));
                 members.insert_total(Seq::new(*seq), *outputs);
+                if *failed {
+                    members.insert_failed(Seq::new(*seq), Seq::new(seq + 1));
+                }
             }
             let mut bytes = Vec::new();
             members.encode(&mut bytes);
@@ -302,7 +326,8 @@ mod tests {
             prop_assert_eq!(&merged, &members);
             prop_assert_eq!(merged.count(), totals.len() as u64);
             for seq in 0..40 {
-                prop_assert_eq!(merged.total(Seq::new(seq)), totals.get(&seq).copied());
+                prop_assert_eq!(merged.total(Seq::new(seq)), totals.get(&seq).map(|(outputs, _)| *outputs));
+                prop_assert_eq!(merged.has_failed(Seq::new(seq)), totals.get(&seq).is_some_and(|(_, failed)| *failed));
             }
         }
 

@@ -11,17 +11,19 @@ use std::time::Duration;
 
 use millrace_log::{Commit, Read, Reader};
 use millrace_tasks::Tasks;
-use millrace_transform::{Function, Ran};
+use millrace_transform::Ran;
 use millrace_types::{Backoff, Batch, Counts, Seq};
 use tokio::sync::{mpsc, watch};
 
-use crate::context::LaneContext;
+use crate::budget::{Reading, SQUEEZED_BYTES};
+use crate::context::{LaneContext, caught};
 use crate::cut::Reason;
+use crate::functions::Transform;
 use crate::intent::Body;
 use crate::plan::Plan;
 use crate::ship::{Lost, Shipment, Shipped, ship};
 use crate::status::Trouble;
-use crate::window::{Finished, Kind};
+use crate::window::{self, Finished, Kind};
 use crate::work::Work;
 
 /// Objects of one lane that are on their way at once; more wait in their windows.
@@ -32,11 +34,9 @@ const SPAN_RECORDS_MAX: usize = 4_000_000;
 /// How long progress without an object (all dropped) may wait for its commit.
 const QUIET_COMMIT: Duration = Duration::from_secs(1);
 /// Records of one call of a function: each may end as a failure with a text.
-const CALL_RECORDS_MAX: usize = 16_384;
-/// Beginning of the user metadata that tells where an object's records came from.
-pub(crate) const METADATA: &str = "millrace-";
-/// Waits between two starts of a lane that fails.
-const RESTART: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) };
+pub(crate) const CALL_RECORDS_MAX: usize = 16_384;
+/// First wait between two starts of a lane that fails.
+const RESTART_BASE: Duration = Duration::from_millis(200);
 
 /// What the owner of the streams tells a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,7 @@ enum Ending {
 /// Runs the lane until it is told to end.
 pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Order>) {
     let owner = lane.gauges.owner();
+    let restart = Backoff { base: RESTART_BASE, cap: lane.shared.settings.retry_cap() };
     let mut failures = 0;
     loop {
         let ended = match start::start(&lane, owner).await {
@@ -78,7 +79,7 @@ pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Orde
         };
         failures += 1;
         lane.park(owner, &trouble);
-        let wait = RESTART.delay(failures, &*lane.shared.entropy);
+        let wait = restart.delay(failures, &*lane.shared.entropy);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = orders.wait_for(|order| *order != Order::Run) => return,
@@ -101,7 +102,7 @@ struct Life {
     /// Counts of records that the tracker has decided and no commit has told yet.
     untold: Counts,
     quiet_since: Option<Duration>,
-    function: Option<(u32, Arc<Function>)>,
+    function: Option<(u32, Arc<dyn Transform>)>,
     /// Who parks the stream for the lane itself.
     owner: u64,
     /// A commit has been made since the start: what an earlier life was parked for is over.
@@ -111,10 +112,13 @@ struct Life {
 /// What the lane waited for.
 enum Event {
     Order(Order),
-    Shipped(Result<Shipped, Lost>),
+    Shipped(Box<Result<Shipped, Lost>>),
     Due,
     Spill,
-    Read(Result<Read, millrace_log::Error>),
+    /// There is memory again.
+    Room,
+    /// The reader has something.
+    Readable,
 }
 
 impl Life {
@@ -128,18 +132,39 @@ impl Life {
                     self.stop().await;
                     return Ending::Ordered;
                 }
-                Event::Shipped(shipped) => self.shipped(shipped).await,
+                Event::Shipped(shipped) => self.shipped(*shipped).await,
                 Event::Due => self.turn(None, false).await,
                 Event::Spill => self.spill().await,
-                Event::Read(Ok(Read::Batch(batch))) => self.batch(batch).await,
-                Event::Read(Ok(Read::Gap { from, to, why })) => self.gap(from, to, &why).await,
-                Event::Read(Ok(Read::Closed)) => return Ending::Ordered,
-                Event::Read(Err(error)) => Err(Trouble::new("journal.read", error.to_string())),
+                Event::Room => Ok(()),
+                Event::Readable => match self.step().await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => return Ending::Ordered,
+                    Err(trouble) => Err(trouble),
+                },
             };
             if let Err(trouble) = handled {
                 return Ending::Restart(trouble);
             }
         }
+    }
+
+    /// Reads and works, with a share of the node's memory; false when nothing more will come.
+    async fn step(&mut self) -> Result<bool, Trouble> {
+        let lane = Arc::clone(&self.lane);
+        let _step = lane.shared.budget.step(self.plan.function.is_some()).await;
+        let bytes = match lane.shared.budget.reading(lane.shard) {
+            Reading::Free => self.plan.chunk_bytes,
+            Reading::Squeezed => self.plan.chunk_bytes.min(SQUEEZED_BYTES),
+            // Others have taken it meanwhile.
+            Reading::Wait => return Ok(true),
+        };
+        match self.reader.next(bytes).await {
+            Ok(Read::Batch(batch)) => self.batch(batch).await?,
+            Ok(Read::Gap { from, to, why }) => self.gap(from, to, &why).await?,
+            Ok(Read::Closed) => return Ok(false),
+            Err(error) => return Err(Trouble::new("journal.read", error.to_string())),
+        }
+        Ok(true)
     }
 
     async fn wait(&mut self, orders: &mut watch::Receiver<Order>) -> Event {
@@ -153,14 +178,17 @@ impl Life {
         let quiet =
             self.quiet_since.map(|since| (since + QUIET_COMMIT).saturating_sub(self.lane.shared.clock.monotonic()));
         let sleep = [due, quiet].into_iter().flatten().min();
-        let chunk_bytes = self.plan.chunk_bytes;
+        // Made before the look, so that what is freed in between is not missed.
+        let freed = self.lane.shared.budget.room();
+        let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
         tokio::select! {
             biased;
             order = orders.wait_for(|order| *order != Order::Run) => Event::Order(order.map_or(Order::Stop, |o| *o)),
-            Some(shipped) = self.arrivals.recv() => Event::Shipped(shipped),
+            Some(shipped) = self.arrivals.recv() => Event::Shipped(Box::new(shipped)),
             () = self.lane.spill.notified() => Event::Spill,
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Event::Due,
-            read = self.reader.next(chunk_bytes), if may_read => Event::Read(read),
+            () = freed, if may_read && !memory => Event::Room,
+            () = self.reader.ready(), if may_read && memory => Event::Readable,
         }
     }
 
@@ -204,48 +232,35 @@ impl Life {
             (Some(batch), Some(function)) => Some(run_function(&self.lane, batch.clone(), function, retries).await?),
             _ => None,
         };
-        let done = self.lane.shared.workers.run(move || {
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                match (&batch, &ran) {
-                    (Some(batch), Some(ran)) => work.take_ran(batch, ran)?,
-                    (Some(batch), None) => work.take(batch)?,
-                    (None, _) => {}
-                }
-                work.cut(all, slots)
-            }));
-            (result, work)
+        let done = caught(&self.lane.shared.workers, move || {
+            match (&batch, &ran) {
+                (Some(batch), Some(ran)) => work.take_ran(batch, ran)?,
+                (Some(batch), None) => work.take(batch)?,
+                (None, _) => {}
+            }
+            Ok((work.cut(all, slots)?, work))
         });
-        let (result, work) = done.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
-        let cut = match result {
-            Ok(Ok(cut)) => cut,
-            Ok(Err(error)) => return Err(Trouble::new("delivery.encode", chain(&error))),
-            Err(_) => return Err(Trouble::new("internal.panic", "the work on a batch panicked; it is tried again")),
-        };
+        let (cut, work) = done.await?.map_err(|error: window::Error| Trouble::new("delivery.encode", chain(&error)))?;
         self.work = Some(work);
-        self.report();
         for (finished, reason) in cut {
             self.send(finished, reason);
         }
+        self.report();
         self.commit_progress(Vec::new(), false).await
     }
 
     /// The function in the version that the stream names, loaded once per version.
-    async fn function(&mut self) -> Result<Arc<Function>, Trouble> {
+    async fn function(&mut self) -> Result<Arc<dyn Transform>, Trouble> {
         let Some(call) = &self.plan.function else {
             return Err(Trouble::new("internal.lane", "no function"));
         };
-        let found = self.lane.shared.functions.find(&call.name, call.version)?;
-        if let Some((version, function)) = &self.function
-            && *version == found.version
-        {
-            return Ok(Arc::clone(function));
-        }
+        let functions = Arc::clone(&self.lane.shared.functions);
+        let (version, function) = functions.get(&call.name, call.version).await?;
         // Windows hold outputs of one version: the intent names it.
-        if self.function.is_some() {
+        if self.function.as_ref().is_some_and(|(old, _)| *old != version) {
             Box::pin(self.turn(None, true)).await?;
         }
-        let function = self.lane.shared.functions.load(&found).await?;
-        self.function = Some((found.version, Arc::clone(&function)));
+        self.function = Some((version, Arc::clone(&function)));
         Ok(function)
     }
 
@@ -254,7 +269,8 @@ impl Life {
         tracing::debug!(stream = self.lane.name, key = body.key, ?reason, records = body.records, "cut");
         let id = self.next_intent;
         self.next_intent += 1;
-        let shipment = Shipment { id, members: finished.members, bulk: finished.bulk, body };
+        let hold = self.lane.shared.budget.hold(self.lane.shard, finished.bulk.memory_bytes(), &self.lane.spill);
+        let shipment = Shipment { id, members: finished.members, bulk: finished.bulk, hold, body };
         if crate::planted("commit-before-put") {
             let counts = Counts::default();
             let watermark = shipment.members.span().map_or(Seq::ZERO, |(_, last)| last.plus(1));
@@ -277,23 +293,13 @@ impl Life {
             Kind::Data(partition) => (None, partition.as_ref().map(|p| p.prefix.clone())),
             Kind::Error(folder) => (Some((*folder).to_owned()), None),
         };
-        let mut metadata = finished.metadata.clone();
-        let (first, last) = finished.members.span().unwrap_or_default();
-        for (name, value) in [
-            ("shard", self.lane.shard.to_string()),
-            ("first-sequence", first.to_string()),
-            ("last-sequence", last.to_string()),
-            ("records", finished.records.to_string()),
-        ] {
-            metadata.push((format!("{METADATA}{name}"), value));
-        }
         Body {
             bucket: self.plan.stream.destination.bucket.clone(),
             key,
             place: crate::outbox::Place { file: String::new(), offset: 0, length: finished.length },
             crc64: finished.crc64,
             content_encoding: finished.content_encoding.map(str::to_owned),
-            metadata,
+            metadata: finished.metadata(self.lane.shard),
             records: finished.records,
             error_type,
             partition,
@@ -361,16 +367,17 @@ impl Life {
         let shared = Arc::clone(&self.lane.shared);
         let (freed, work) = millrace_tasks::blocking(move || (work.spill(&shared.outbox), work)).await;
         self.work = Some(work);
-        if freed.map_err(|e| Trouble::new("outbox.write", chain(&e)))? > 0 || self.under_way >= SHIPS_MAX {
+        if freed.map_err(|e| Trouble::new("outbox.write", chain(&e)))? > 0 {
             self.report();
             return Ok(());
         }
-        let largest = self.work.as_mut().and_then(Work::take_largest);
-        if let Some(window) = largest {
-            let cut = self.lane.shared.workers.run(move || window.finish()).await;
-            let finished = cut.map_err(|e| Trouble::new("internal.workers", e.to_string()))?;
-            self.send(finished.map_err(|e| Trouble::new("delivery.encode", chain(&e)))?, Reason::Memory);
-        }
+        let room = self.under_way < SHIPS_MAX;
+        let Some(window) = self.work.as_mut().filter(|_| room).and_then(Work::take_largest) else {
+            self.lane.shared.budget.spent(self.lane.shard);
+            return Ok(());
+        };
+        let finished = caught(&self.lane.shared.workers, move || window.finish()).await?;
+        self.send(finished.map_err(|e| Trouble::new("delivery.encode", chain(&e)))?, Reason::Memory);
         self.report();
         Ok(())
     }
@@ -405,9 +412,13 @@ impl Life {
 }
 
 /// Runs the function over a batch, on a thread for guests.
-async fn run_function(lane: &LaneContext, batch: Batch, function: Arc<Function>, retries: u32) -> Result<Ran, Trouble> {
-    let ran = lane.shared.guests.run(move || function.run(&batch, retries));
-    ran.await.map_err(|e| Trouble::new("internal.workers", e.to_string()))
+async fn run_function(
+    lane: &LaneContext,
+    batch: Batch,
+    function: Arc<dyn Transform>,
+    retries: u32,
+) -> Result<Ran, Trouble> {
+    caught(&lane.shared.guests, move || function.run(&batch, retries)).await
 }
 
 /// An error with its causes, in one line.

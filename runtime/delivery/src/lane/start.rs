@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use millrace_log::Commit;
 use millrace_tasks::Tasks;
-use millrace_types::{Counts, Members, Seq};
+use millrace_types::{Counts, Seq};
 use tokio::sync::mpsc;
 
 use super::{Life, SHIPS_MAX};
+use crate::claims::Claims;
 use crate::context::LaneContext;
 use crate::intent::Body;
+use crate::outbox::Place;
 use crate::plan::Plan;
 use crate::ship::ship_again;
 use crate::status::Trouble;
@@ -33,7 +35,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
     let (landing, arrivals) = mpsc::channel(SHIPS_MAX);
     let ships = Tasks::new();
     let mut under_way = 0;
-    let mut failed = Members::new();
+    let mut named = Vec::new();
     for intent in shared.journal.open_intents(lane.shard) {
         if crate::planted("outbox-ignored") {
             continue;
@@ -42,16 +44,15 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
             .map_err(|e| Trouble::new("journal.intent", format!("intent {} does not read: {e}", intent.id)))?;
         tracker.expect(&intent.members);
         claimed.merge(&intent.members);
-        if body.error_type.is_some() {
-            failed.merge(&intent.members);
-        }
+        named.push(body.place.clone());
         under_way += 1;
         let (lane, landing) = (Arc::clone(lane), landing.clone());
         ships.spawn("ship-again", async move {
             let shipped = ship_again(lane, intent.id, intent.members, body).await;
-            drop(landing.send(Ok(shipped)).await);
+            drop(landing.send(shipped).await);
         });
     }
+    release_doubts(lane, &named).await;
     Ok(Life {
         reader: shared.journal.reader(lane.shard, watermark),
         work: Some(Work::new(
@@ -59,8 +60,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
             Arc::clone(&shared.clock),
             Arc::clone(&shared.entropy),
             tracker,
-            claimed,
-            failed,
+            Claims::new(claimed),
         )),
         lane: Arc::clone(lane),
         plan,
@@ -76,6 +76,14 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
         owner,
         committed: false,
     })
+}
+
+/// Ships of an earlier life were stopped while their intent was on its way: now it is known which came.
+async fn release_doubts(lane: &Arc<LaneContext>, named: &[Place]) {
+    let doubts = std::mem::take(&mut *lane.doubts.lock());
+    let unnamed: Vec<Place> = doubts.into_iter().filter(|place| !named.contains(place)).collect();
+    let shared = Arc::clone(&lane.shared);
+    millrace_tasks::blocking(move || unnamed.iter().for_each(|place| shared.outbox.release(place))).await;
 }
 
 /// The stream's plan as the catalog is now; with `table_version` of its table where that is given.

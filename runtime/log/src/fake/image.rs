@@ -74,7 +74,7 @@ pub(super) struct Image {
     pub(super) faults: Vec<Fault>,
     pub(super) crash_at: Option<(u64, u64)>,
     pub(super) crashed: Option<Box<Image>>,
-    halted: bool,
+    pub(super) halted: bool,
     entropy: SeededEntropy,
 }
 

@@ -87,6 +87,12 @@ impl FakeDisk {
         Some(Self { image: Arc::new(Mutex::new(*left)) })
     }
 
+    /// True once the power cut came: every operation fails.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.image.lock().halted
+    }
+
     /// Lets the `nth` `op` from now (1: the next) fail with the error number `code`.
     pub fn fail_at(&self, op: Op, nth: u64, code: i32) {
         self.fault(Some(op), None, nth, code);

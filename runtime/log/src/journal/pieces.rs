@@ -24,6 +24,11 @@ impl Pieces {
         self.at = at;
     }
 
+    /// True when nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
     /// Adds the batch that holds the record behind the last, or, when it is the first, the next one.
     pub(super) fn push(&mut self, batch: Arc<Batch>) {
         if batch.end() > self.at {

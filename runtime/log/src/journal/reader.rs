@@ -115,6 +115,19 @@ impl Reader {
         }
     }
 
+    /// Waits until [`Self::next`] has something to answer, and reads nothing meanwhile.
+    pub async fn ready(&mut self) {
+        loop {
+            let bell = Arc::clone(&self.bell);
+            let woken = bell.notified();
+            if self.pieces.is_empty() && matches!(self.look(0), Next::Wait) {
+                woken.await;
+            } else {
+                return;
+            }
+        }
+    }
+
     fn gap(&mut self, to: Seq, why: String) -> Read {
         let from = self.position;
         self.position = to;

@@ -1,0 +1,167 @@
+//! Objects whose outbox file is gone or damaged are made again; what cannot be made again is decided anew.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use millrace_log::{Disk, Intent};
+use millrace_transform::{Output, Ran};
+use millrace_types::Batch;
+
+use super::store::Mood;
+use super::{World, answer, outbox_file, until, with_function};
+use crate::intent::Body;
+use crate::status::StreamStatusReport;
+use crate::work::OUTPUT_MISSING;
+
+const RECORDS: usize = 300;
+/// Bytes that a function is given at once, where a test says so: 75 records.
+const PORTION_BYTES: u32 = 300;
+
+fn records() -> Vec<String> {
+    (0..RECORDS).map(|nth| format!("{nth:03}")).collect()
+}
+
+/// One life that ends with all records decided and nothing put; answers the decisions.
+fn decided(world: &mut World) -> Vec<(Intent, Body)> {
+    world.store.set(Mood::Gone);
+    let intents = world.life(async {
+        let node = world.start().await.unwrap();
+        let lines: Vec<String> = records().iter().map(|record| format!("{record}\n")).collect();
+        assert!(node.put("s", &lines).await);
+        let shard = until("the shard", || node.shared.journal.shards().first().copied()).await;
+        until("the decision", || {
+            let intents = node.shared.journal.open_intents(shard);
+            let seen: BTreeSet<u64> =
+                intents.iter().flat_map(|i| i.members.iter()).flat_map(|(_, from, to)| from.get()..to.get()).collect();
+            (seen.len() == RECORDS).then_some(intents)
+        })
+        .await
+    });
+    world.cut_power(1);
+    world.store.set(Mood::Fine);
+    intents.into_iter().map(|intent| (intent.clone(), Body::from_bytes(&intent.body).unwrap())).collect()
+}
+
+fn recover(world: &World) -> StreamStatusReport {
+    world.life(async {
+        let node = world.start().await.unwrap();
+        let status = node.drained("s").await;
+        node.stop().await;
+        status
+    })
+}
+
+/// What may happen to a file of the outbox.
+fn lose(world: &World, body: &Body, damage: bool) {
+    let path = outbox_file(&body.place.file);
+    if damage {
+        let at = usize::try_from(body.place.offset).unwrap();
+        assert!(world.disk.corrupt(&path, |bytes| bytes[at] ^= 1));
+    } else {
+        // Objects may share a file.
+        drop(world.disk.remove(&path));
+    }
+}
+
+#[test]
+fn a_lost_object_is_made_again_with_the_same_records_under_the_same_key() {
+    for (damage, memory_bytes_max) in [(false, 256 << 20), (true, 256 << 20), (true, 1)] {
+        let mut world = World::new(7);
+        world.stream("s", |_| {});
+        let bodies = decided(&mut world);
+        for (_, body) in &bodies {
+            lose(&world, body, damage);
+        }
+        // With no memory to spare the object goes to its new file as it is made.
+        world.settings.memory_bytes_max = memory_bytes_max;
+        let status = recover(&world);
+        assert_eq!((status.counts.delivered, status.balance), (RECORDS as u64, 0));
+        assert_eq!(world.store.lines(), records());
+        let keys: BTreeSet<String> = bodies.iter().map(|(_, body)| body.key.clone()).collect();
+        assert_eq!(world.store.objects().into_keys().collect::<BTreeSet<_>>(), keys);
+        assert!(world.outbox_files().len() <= 1, "the lost place is released: {:?}", world.outbox_files());
+    }
+}
+
+/// Gives each record two outputs, but from `less` on only the first, for every third record none.
+fn two_outputs(world: &World, less: bool) {
+    world.functions.set(move |batch: &Batch| {
+        let mut ran = Ran { output: Output::default(), ..Ran::default() };
+        for (source, record) in (0u32..).zip(batch.columns().iter()) {
+            let record = std::str::from_utf8(record).unwrap().trim_end();
+            let number: usize = record.parse().unwrap();
+            let outputs = match number % 3 {
+                _ if !less => 2,
+                0 => 0,
+                1 => 1,
+                _ => 2,
+            };
+            for nth in 0..outputs {
+                answer(&mut ran.output, source, format!("{record}/{nth}\n").as_bytes(), None);
+            }
+        }
+        ran
+    });
+}
+
+#[test]
+fn outputs_that_a_function_does_not_give_again_are_not_counted_as_delivered() {
+    for early in [false, true] {
+        let mut world = World::new(8);
+        world.stream("s", with_function);
+        two_outputs(&world, false);
+        let bodies = decided(&mut world);
+        for (intent, body) in &bodies {
+            // A put of which the lane never heard.
+            if early {
+                world.store.insert(&body.key, format!("stale of {}\n", intent.id).into_bytes());
+            }
+            lose(&world, body, true);
+        }
+        two_outputs(&world, true);
+        let status = recover(&world);
+        let (third, lines) = (RECORDS as u64 / 3, world.store.lines());
+        // A record whose two outputs are both not given is undecided again, and dropped as its function
+        // says now. One that gives the first alone keeps it, and its second is an error line.
+        let expected: Vec<String> =
+            (0..RECORDS).flat_map(|nth| (0..nth % 3).map(move |output| format!("{nth:03}/{output}"))).collect();
+        assert_eq!(lines, expected);
+        let failed: Vec<String> = (0..RECORDS).filter(|nth| nth % 3 == 1).map(|nth| format!("{nth:03}")).collect();
+        assert_eq!(world.store.failed(), failed);
+        assert!(world.store.error_lines().iter().all(|line| line.contains(OUTPUT_MISSING)));
+        let counts = status.counts;
+        assert_eq!((counts.delivered, counts.failed, counts.dropped, status.balance), (third, third, third, 0));
+    }
+}
+
+#[test]
+fn an_object_is_made_again_in_the_portions_that_its_function_is_given() {
+    let mut world = World::new(9);
+    world.stream("s", |destination| {
+        with_function(destination);
+        if let Some(function) = &mut destination.function {
+            function.buffer_bytes = PORTION_BYTES;
+        }
+    });
+    let (calls, largest) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (called, seen) = (Arc::clone(&calls), Arc::clone(&largest));
+    world.functions.set(move |batch| {
+        called.fetch_add(1, Ordering::SeqCst);
+        seen.fetch_max(batch.payload().len(), Ordering::SeqCst);
+        let mut ran = Ran::default();
+        for (source, record) in (0u32..).zip(batch.columns().iter()) {
+            answer(&mut ran.output, source, record, None);
+        }
+        ran
+    });
+    for (_, body) in decided(&mut world) {
+        lose(&world, &body, false);
+    }
+    calls.store(0, Ordering::SeqCst);
+    recover(&world);
+    assert_eq!(world.store.lines(), records());
+    let portions = RECORDS * 4 / PORTION_BYTES as usize;
+    assert!(calls.load(Ordering::SeqCst) >= 2 * portions, "for the object, and for the lane's own reading");
+    assert!(largest.load(Ordering::SeqCst) <= PORTION_BYTES as usize);
+}

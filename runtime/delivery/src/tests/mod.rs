@@ -127,7 +127,7 @@ impl World {
             headroom_bytes: 0,
             backlog_bytes_max: u64::MAX,
             lag_segments: 4,
-            accept_loss: None,
+            accept_loss: String::new(),
         }
     }
 

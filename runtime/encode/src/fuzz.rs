@@ -10,16 +10,16 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::{
     Compression, Deserializer, EncoderSettings, Error, Format, Inference, KeyParts, KeyRing, Levels, ObjectEncoder,
-    ParquetCompression, ParquetSettings, Prefixes, Rejected, SchemaSource, Table, key_id_of_arn,
+    ParquetCompression, ParquetSettings, PrefixSettings, Prefixes, Rejected, SchemaSource, Table, key_id_of_arn,
 };
 
-/// UTF-16 units of an evaluated prefix, and bytes of what may follow it in a key, at most.
-const PREFIX_UNITS_MAX: usize = 512;
-const NAME_BYTES_MAX: usize = 200;
+/// Bytes of a key at most, as S3 has it.
+const KEY_BYTES_MAX: usize = 1024;
 /// Bytes of a message at most: it quotes what it met only in part.
 const MESSAGE_BYTES_MAX: usize = 4 * KIB;
 /// Moments at which calendars break, milliseconds since the Unix epoch.
-const INSTANTS_MS: [i64; 6] = [0, -1, 1_783_951_509_000, 1_798_761_599_999, 253_402_207_200_000, -62_135_596_800_000];
+const INSTANTS_MS: [i64; 7] =
+    [i64::MAX, 0, -1, 1_783_951_509_000, 1_798_761_599_999, 253_402_207_200_000, -62_135_596_800_000];
 
 /// Prefix, error prefix, time zone, partition key's value: a line each. No key leaves its prefix.
 pub fn prefix(data: &[u8]) {
@@ -28,31 +28,31 @@ pub fn prefix(data: &[u8]) {
     let mut line = || lines.next().unwrap_or_default();
     let (prefix, error_prefix, zone, value) = (line(), line(), line(), line());
     let partitioned = prefix.contains("partitionKey");
-    let Ok(prefixes) = Prefixes::new(prefix, error_prefix, zone, partitioned) else { return };
+    let settings = PrefixSettings {
+        stream: "s",
+        version: 1,
+        prefix,
+        error_prefix,
+        time_zone: zone,
+        file_extension: "",
+        encrypted: true,
+        dynamic_partitioning: partitioned,
+    };
+    let Ok(prefixes) = Prefixes::new(&settings) else { return };
     let names: Vec<&str> = prefixes.partition_keys().collect();
     assert_eq!(names.is_empty(), !partitioned);
     let keys: Vec<(&str, &str)> = names.iter().map(|name| (*name, value)).collect();
+    let taken = prefixes.partition(&keys).is_ok();
     let entropy = SeededEntropy::new(1);
-    if let Ok(evaluated) = prefixes.evaluated_prefix(&keys) {
-        check_key(&evaluated, 0);
-    }
     for instant_ms in INSTANTS_MS {
-        let parts =
-            KeyParts { stream: "s", version: 1, instant_ms, uuid: "u", extension: ".gz", partition_keys: &keys };
-        let made = [prefixes.data_key(&parts, &entropy), prefixes.error_key(&parts, "processing-failed", &entropy)];
-        for key in made.into_iter().flatten() {
-            check_key(&key, NAME_BYTES_MAX);
-            assert!(key.ends_with("-u.gz"));
+        let parts = |partition_keys| KeyParts { instant_ms, uuid: "u", extension: ".gz", partition_keys };
+        let data = taken.then(|| prefixes.data_key(&parts(&keys), &entropy));
+        let error = prefixes.error_key(&parts(&[]), "processing-failed", &entropy);
+        for key in data.into_iter().chain([error]) {
+            assert!(key.len() <= KEY_BYTES_MAX && key.ends_with("-u.gz"), "{key}");
+            assert!(!key.split('/').any(|segment| matches!(segment, "." | "..")), "{key} climbs");
         }
     }
-    let beyond =
-        KeyParts { stream: "s", version: 1, instant_ms: i64::MAX, uuid: "u", extension: "", partition_keys: &keys };
-    assert!(prefixes.data_key(&beyond, &entropy).is_err(), "no such moment");
-}
-
-fn check_key(key: &str, behind: usize) {
-    assert!(key.encode_utf16().count() <= PREFIX_UNITS_MAX + behind, "bounded");
-    assert!(!key.split('/').any(|segment| matches!(segment, "." | "..")), "{key} climbs");
 }
 
 /// A date pattern alone.
@@ -174,8 +174,8 @@ fn encoder(schema: SchemaSource, deserializer: Deserializer) -> Result<ObjectEnc
     let settings = EncoderSettings {
         format: Format::Parquet(ParquetSettings {
             compression: ParquetCompression::Uncompressed,
-            block_bytes: 64 << 20,
-            page_bytes: 1 << 20,
+            block_bytes: Some(64 << 20),
+            page_bytes: Some(1 << 20),
             dictionary: true,
             writer_v2: false,
             schema,

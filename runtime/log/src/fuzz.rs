@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::file::{FRAMES_AT, FileHead, FileKind, run_of, segment_name, segment_number};
 use crate::frame::{self, Body, HEADER_BYTES, Header, Kind, u32_at, u64_at};
 use crate::recovery::recover;
-use crate::scan::{Window, scan};
+use crate::scan::{Durable, Window, scan};
 use crate::store::Store;
 use crate::{Commit, FakeDisk, Intent, JournalSettings, index, inspect, snapshot};
 
@@ -182,7 +182,7 @@ pub fn segment(data: &[u8]) {
     let name = segment_name(NUMBER);
     let disk = disk_with(&name, &[&segment_head().encode(), data]);
     let file = open(&disk, &name);
-    let found = scan(&*file, SALT, None).expect("the fake disk reads");
+    let found = scan(&*file, SALT, Durable::AtLeast(0)).expect("the fake disk reads");
     let limit = FRAMES_AT + data.len() as u64;
     assert!(found.valid_bytes + found.torn_bytes <= limit && found.data_end <= limit);
     let mut window = Window::new(&*file, found.valid_bytes);
@@ -194,7 +194,7 @@ pub fn segment(data: &[u8]) {
         decode_body(header, &body.expect("a whole frame has its body"));
     }
     assert!(behind <= found.valid_bytes);
-    let again = scan(&*file, SALT, Some(found.valid_bytes)).expect("reads twice");
+    let again = scan(&*file, SALT, Durable::Exactly(found.valid_bytes)).expect("reads twice");
     assert_eq!(again.frames, found.frames, "what is valid stays valid");
     assert_eq!(again.damage, found.damage, "what is damaged stays damaged");
     let dir = Path::new(DIR);
@@ -221,7 +221,14 @@ pub fn recovery(data: &[u8]) {
 }
 
 fn segment_head() -> FileHead {
-    FileHead { kind: FileKind::Segment, number: NUMBER, salt: SALT, previous: 0, previous_valid_bytes: 0 }
+    FileHead {
+        kind: FileKind::Segment,
+        number: NUMBER,
+        salt: SALT,
+        previous: 0,
+        previous_valid_bytes: 0,
+        reserved_bytes: 0,
+    }
 }
 
 fn some_bodies() -> Vec<Body> {

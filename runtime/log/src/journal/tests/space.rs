@@ -109,7 +109,9 @@ fn whether_records_can_be_taken_is_told_of_now_though_none_is_put() {
         // No room for a segment: once there is, nobody has to put for it to be seen.
         let (disk, clock) = (FakeDisk::new(2), Arc::new(ManualClock::at(0)));
         disk.set_capacity(6 * SEGMENT_BYTES);
-        let (journal, _) = Journal::open(Arc::new(disk.clone()), dir(), small(), clock.clone()).unwrap();
+        // A shard that lags would be refused by its share before.
+        let settings = JournalSettings { lag_segments: 1000, ..small() };
+        let (journal, _) = Journal::open(Arc::new(disk.clone()), dir(), settings, clock.clone()).unwrap();
         while journal.append(shard(1), batch(1, 2, 900)).await.is_ok() {}
         assert!(matches!(journal.ready(), Err(Error::DiskFull(Refusal::NoSpace))));
         disk.set_capacity(100 * SEGMENT_BYTES);

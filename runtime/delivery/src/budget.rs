@@ -50,7 +50,7 @@ struct Held {
     windows: usize,
     /// Bytes of finished objects.
     finished: usize,
-    /// It was asked to spill and had nothing; until its windows change it is not asked again.
+    /// It was asked to spill and had nothing; until its windows change or it can cut again it is not asked.
     spent: bool,
     spill: Arc<Notify>,
 }
@@ -102,6 +102,15 @@ impl Budget {
         let mut lanes = self.lanes.lock();
         if let Some(lane) = lanes.held.get_mut(&shard) {
             lane.spent = true;
+        }
+        self.ask(&lanes);
+    }
+
+    /// The lane may cut again: one of its objects has arrived.
+    pub(crate) fn able(&self, shard: ShardId) {
+        let mut lanes = self.lanes.lock();
+        if let Some(lane) = lanes.held.get_mut(&shard) {
+            lane.spent = false;
         }
         self.ask(&lanes);
     }
@@ -159,7 +168,7 @@ impl Budget {
     }
 
     fn ask(&self, lanes: &Lanes) {
-        if lanes.total <= self.limit_bytes {
+        if lanes.total < self.limit_bytes {
             return;
         }
         let able = lanes.held.values().filter(|lane| !lane.spent && lane.windows > 0);

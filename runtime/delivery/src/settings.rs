@@ -13,7 +13,7 @@ pub struct DeliverySettings {
     /// spills into its outbox file, and lanes read in small steps or wait. Default 256 MiB. Less saves
     /// memory and costs disk writes.
     pub memory_bytes_max: usize,
-    /// Threads that run functions, formats and compression. Default 0: one for each core.
+    /// Threads for formats and compression; functions have four times as many. Default 0: one for each core.
     pub worker_threads: usize,
     /// Delivery shards of one hot stream at most. Default 0: one for each core. A stream that is
     /// widened writes more and smaller objects.

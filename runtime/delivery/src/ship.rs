@@ -149,9 +149,12 @@ enum Again {
 /// Makes the object again, stores it, and records where it lies now and what it holds: the same intent,
 /// so the same decision.
 async fn make_again(lane: &Arc<LaneContext>, id: u64, members: &Members, body: &Body) -> Result<Body, Again> {
-    let _one = lane.shared.remaking.lock().await;
     tracing::warn!(stream = lane.name, key = body.key, "the outbox file is gone or damaged: the object is made again");
-    let finished = crate::remake::remake(lane, members, body).await.map_err(Again::Later)?;
+    let finished = {
+        // One at a time bounds their memory. Held while it is made alone: storing may have to wait.
+        let _one = lane.shared.remaking.lock().await;
+        crate::remake::remake(lane, members, body).await.map_err(Again::Later)?
+    };
     let gone = members.count() - finished.members.count();
     let body = Body {
         crc64: finished.crc64,

@@ -421,13 +421,7 @@ pub(crate) fn note_runs(
     rejected: &[Rejected],
     claims: &Claims,
 ) {
-    if !outputs.is_plain() || !claims.is_empty() {
-        for output in select {
-            let source = outputs.source(*output);
-            let seq = batch.first().plus(u64::from(source));
-            window.note_total(seq, claims.total(seq, outputs.total(source)));
-        }
-    }
+    let totals = !outputs.is_plain() || !claims.is_empty();
     let mut rejected = rejected.iter().map(|r| r.index).peekable();
     let mut run: Option<(u32, Seq, Seq, i64)> = None;
     for output in select {
@@ -436,6 +430,9 @@ pub(crate) fn note_runs(
         }
         let (source, index) = (outputs.source(*output), outputs.nth(*output));
         let seq = batch.first().plus(u64::from(source));
+        if totals {
+            window.note_total(seq, claims.total(seq, outputs.total(source)));
+        }
         run = match run {
             Some((i, from, to, arrival)) if i == index && to == seq => Some((i, from, seq.plus(1), arrival)),
             other => {

@@ -151,11 +151,12 @@ impl Members {
         self.iter().fold(0u64, |count, (_, from, to)| count.saturating_add(to.since(from)))
     }
 
-    /// Lowest and highest sequence number in it.
+    /// Lowest and highest sequence number of its outputs.
     #[must_use]
     pub fn span(&self) -> Option<(Seq, Seq)> {
-        let first = self.ranges.values().filter_map(|r| r.first_key_value()).map(|(s, _)| *s).min()?;
-        let last = self.ranges.values().filter_map(|r| r.last_key_value()).map(|(_, e)| e - 1).max()?;
+        let outputs = || self.ranges.range(..FAILED).map(|(_, ranges)| ranges);
+        let first = outputs().filter_map(|r| r.first_key_value()).map(|(s, _)| *s).min()?;
+        let last = outputs().filter_map(|r| r.last_key_value()).map(|(_, e)| e - 1).max()?;
         Some((Seq::new(first), Seq::new(last)))
     }
 

@@ -316,6 +316,7 @@ impl Life {
             self.under_way -= 1;
             landed.push(more.map_err(|Lost(trouble)| trouble)?);
         }
+        self.lane.shared.budget.able(self.lane.shard);
         if let Some(work) = &mut self.work {
             for one in &landed {
                 work.tracker.settle(&one.members);

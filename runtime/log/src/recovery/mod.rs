@@ -16,7 +16,7 @@ use std::sync::Arc;
 use millrace_types::{Entropy, Seq, ShardId, SystemEntropy};
 
 use crate::disk::{Disk, DiskFile};
-use crate::file::{FileHead, FileKind, Source, segment_name};
+use crate::file::{FileHead, FileKind, SETTLED, Source, segment_name};
 use crate::frame::Kind;
 use crate::index::{self, Known, Summary};
 use crate::mark::{self, End, Mark};
@@ -69,6 +69,7 @@ struct Start<'a> {
 
 /// Reads the directory; the caller holds its lock.
 pub(crate) fn recover(disk: &dyn Disk, dir: &Path, settings: &JournalSettings) -> Result<Recovered, Error> {
+    sync_names(disk, dir)?;
     let mark = mark::read(disk, dir);
     let mut start = Start::new(disk, dir, settings, mark.mark());
     let files = Files::list(disk, dir, settings.segment_bytes, mark.mark())?;
@@ -88,6 +89,10 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, settings: &JournalSettings) -
     let last = scanned.last_key_value().map(|(number, scanned)| (*number, scanned.scan.valid_bytes));
     if let Some((number, scanned)) = scanned.last_key_value() {
         start.seal_last(*number, scanned)?;
+    }
+    if let Some((number, spare)) = &files.spare {
+        // Its length counts as soon as it has a head.
+        spare.sync_data().map_err(Error::io("cannot sync", dir.join(segment_name(*number))))?;
     }
     files.remove_useless(disk, dir);
     let first = scanned.first_key_value().map(|(number, _)| *number);
@@ -116,6 +121,15 @@ pub(crate) fn recover(disk: &dyn Disk, dir: &Path, settings: &JournalSettings) -
         mark,
         report,
     })
+}
+
+/// A killed process may have left names and renames that are in the page cache alone. What is believed of
+/// them from here on (a run takes the place of segments, a spare takes records) must outlive a power cut.
+fn sync_names(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+    for folder in [dir.to_owned(), dir.join(SETTLED)] {
+        disk.sync_dir(&folder).map_err(Error::io("cannot sync", folder))?;
+    }
+    Ok(())
 }
 
 /// What is to be told of the mark itself. A journal of an earlier version has none.

@@ -5,6 +5,7 @@ use std::io;
 use bytes::Bytes;
 use millrace_types::Seq;
 
+use crate::Intent;
 use crate::disk::DiskFile;
 use crate::frame::{self, Header, Kind};
 use crate::scan::{Scan, Window};
@@ -43,7 +44,7 @@ pub(super) fn replay(store: &mut Store, file: &dyn DiskFile, scan: &Scan) -> io:
             Kind::Intent => {
                 if let Some(body) = window.body(*at, header)? {
                     match frame::decode_intent(header, &body) {
-                        Ok(intent) => store.intent(intent),
+                        Ok(intent) => decided(store, intent),
                         Err(why) => tracing::error!(why, at, "an intent cannot be read"),
                     }
                 }
@@ -71,6 +72,16 @@ pub(super) fn replay(store: &mut Store, file: &dyn DiskFile, scan: &Scan) -> io:
         }
     }
     Ok(())
+}
+
+/// The members of an intent were accepted, though the frame that held them may be gone without a trace:
+/// their numbers are not given again.
+fn decided(store: &mut Store, intent: Intent) {
+    if let Some((_, last)) = intent.members.span() {
+        let shard = store.shards.entry(intent.shard).or_default();
+        shard.next = shard.next.max(last.plus(1));
+    }
+    store.intent(intent);
 }
 
 fn records(store: &mut Store, header: &Header) {

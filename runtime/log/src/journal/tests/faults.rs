@@ -4,6 +4,7 @@
 use super::oracle::Oracle;
 use super::*;
 use crate::fake::{EIO, ENOSPC, Op};
+use crate::file::{segment_name, segment_number};
 
 const STEPS: u64 = 100;
 /// A shard of its own that never commits, so that runs are written.
@@ -150,4 +151,26 @@ fn a_second_failure_in_a_row_stops_the_journal_until_a_restart() {
         assert_eq!(records[..2], [(0, record(1, 0, 10)), (1, record(3, 0, 10))]);
         assert!(records.len() == 2 || records[2..] == [(2, record(4, 0, 10))]);
     });
+}
+
+#[test]
+fn a_name_that_a_kill_left_unsynced_outlives_a_power_cut_once_records_lie_behind_it() {
+    for seed in 0..20 {
+        run(async move {
+            let disk = FakeDisk::new(seed);
+            let (journal, _) = open(&disk);
+            journal.append(shard(1), batch(1, 1, 10)).await.unwrap();
+            journal.close().await;
+            let highest = disk.list(&dir()).unwrap().iter().filter_map(|name| segment_number(name)).max().unwrap();
+            // Killed between the making of a segment and the sync of its name.
+            let spare = dir().join(segment_name(highest + 1));
+            disk.create(&spare).unwrap().allocate(SEGMENT_BYTES).unwrap();
+            let (journal, _) = open(&disk);
+            journal.append(shard(1), batch(2, 1, 10)).await.unwrap();
+            drop(journal);
+            let (journal, _) = open(&disk.crash(seed));
+            assert_eq!(journal.shard(shard(1)).unwrap().next, Seq::new(2), "seed {seed}");
+            journal.close().await;
+        });
+    }
 }

@@ -116,9 +116,16 @@ impl Oracle {
 
     async fn intent(&mut self, journal: &Journal, id: ShardId) -> bool {
         self.tag += 1;
-        let from = self.books[&id].watermark + self.below(5);
+        // What is decided has been accepted.
+        let book = &self.books[&id];
+        let (watermark, next) = (book.watermark, book.acked.last_key_value().map_or(0, |(last, _)| last + 1));
+        if watermark >= next {
+            return true;
+        }
+        let from = watermark + self.below(5.min(next - watermark));
+        let to = from + 1 + self.below(6.min(next - from));
         let mut members = Members::new();
-        members.insert(u32::try_from(self.below(2)).unwrap(), Seq::new(from), Seq::new(from + 1 + self.below(6)));
+        members.insert(u32::try_from(self.below(2)).unwrap(), Seq::new(from), Seq::new(to));
         let body = Bytes::from(vec![7; usize::try_from(self.below(300)).unwrap()]);
         let intent = Intent { shard: id, id: self.tag, members, body };
         let end = end_of(&journal.intent(intent.clone()).await);

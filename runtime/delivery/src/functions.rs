@@ -150,7 +150,10 @@ impl Functions {
         let _one = self.building.lock();
         let built = self.parts.compiler.build(&deployment.module).map_err(refused)?;
         let sealed = seal(&built.code, &self.parts.key).map_err(refused)?;
-        self.parts.host.load_bytes(&sealed, &self.parts.key).map_err(refused)?;
+        let host = &self.parts.host;
+        let module = host.load_bytes(&sealed, &self.parts.key).map_err(refused)?;
+        let limits = limits_of(memory_bytes, deadline_ms, false);
+        host.try_start(&module, limits).map_err(refused)?;
         let sha256 = sha256_hex(&built.component);
         self.write(&self.path(&sha256, "wasm"), &built.component)?;
         self.write(&self.path(&sha256, "cwasm"), &sealed)?;
@@ -228,12 +231,7 @@ impl Functions {
             }
             other => other?,
         };
-        let limits = Limits {
-            memory_bytes: usize::try_from(version.memory_bytes).unwrap_or(usize::MAX),
-            deadline: Duration::from_millis(u64::from(version.deadline_ms)),
-            warm_batches_max: if version.warm { WARM_BATCHES } else { 0 },
-            ..Limits::default()
-        };
+        let limits = limits_of(version.memory_bytes, version.deadline_ms, version.warm);
         let log = FunctionLog {
             function: version.name.clone(),
             version: version.version,
@@ -285,6 +283,15 @@ fn limits(deployment: &Deployment) -> Result<(u64, u32), DeployError> {
         return Err(DeployError::Limits(format!("deadline-ms is from 1 to {DEADLINE_MS_MAX}, not {deadline_ms}")));
     }
     Ok((memory_bytes, deadline_ms))
+}
+
+fn limits_of(memory_bytes: u64, deadline_ms: u32, warm: bool) -> Limits {
+    Limits {
+        memory_bytes: usize::try_from(memory_bytes).unwrap_or(usize::MAX),
+        deadline: Duration::from_millis(u64::from(deadline_ms)),
+        warm_batches_max: if warm { WARM_BATCHES } else { 0 },
+        ..Limits::default()
+    }
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {

@@ -210,11 +210,9 @@ pub(crate) fn dump(settings: &Settings) -> Result<String> {
 
 fn read(path: &Path) -> Result<Table> {
     let shown = path.display();
-    let length = std::fs::metadata(path).with_context(|| format!("reading {shown}"))?.len();
-    if length > FILE_BYTES_MAX {
-        bail!("{shown} has {length} bytes; settings have at most {FILE_BYTES_MAX}");
-    }
-    parse(&std::fs::read_to_string(path).with_context(|| format!("reading {shown}"))?, &shown.to_string())
+    let bytes = crate::cli::read_bounded(path, FILE_BYTES_MAX).with_context(|| format!("reading {shown}"))?;
+    let bytes = bytes.with_context(|| format!("{shown}: settings have at most {FILE_BYTES_MAX} bytes"))?;
+    parse(std::str::from_utf8(&bytes).with_context(|| format!("reading {shown}"))?, &shown.to_string())
 }
 
 fn parse(text: &str, shown: &str) -> Result<Table> {

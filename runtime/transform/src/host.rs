@@ -116,6 +116,19 @@ impl Host {
         let pre = self.linker.instantiate_pre(component).map_err(|error| Error::Start(format!("{error:#}")))?;
         let module = Arc::new(Module { host: Arc::clone(self), pre, export });
         let limits = Limits { memory_bytes: usize::MAX, ..Limits::default() };
+        self.start(&module, limits)?.check_type().map_err(|error| Error::NoTransform(format!("{error:#}")))?;
+        Ok(module)
+    }
+
+    /// Starts an instance under `limits` and ends it: what does not start under them never will.
+    ///
+    /// # Errors
+    /// [`Error::Start`], with what it needs.
+    pub fn try_start(self: &Arc<Self>, module: &Arc<Module>, limits: Limits) -> Result<(), Error> {
+        self.start(module, limits).map(drop)
+    }
+
+    fn start(&self, module: &Arc<Module>, limits: Limits) -> Result<Instance, Error> {
         let probe = Shared {
             settings: std::collections::BTreeMap::new(),
             log: Arc::new(NoLog),
@@ -125,10 +138,7 @@ impl Host {
         };
         let _turn = self.calls.enter();
         let deadline = probe.limits.deadline;
-        let mut instance = Instance::start(&module, &Arc::new(probe), deadline)
-            .map_err(|failed| Error::Start(failed.error.to_string()))?;
-        instance.check_type().map_err(|error| Error::NoTransform(format!("{error:#}")))?;
-        Ok(module)
+        Instance::start(module, &Arc::new(probe), deadline).map_err(|failed| Error::Start(failed.error.to_string()))
     }
 
     /// The epochs after which a call of `deadline` is ended: never before it, at most two ticks later.

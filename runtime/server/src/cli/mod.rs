@@ -15,6 +15,7 @@ mod test;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::Read as _;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -118,9 +119,16 @@ fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> 
 /// Reads a file whole, up to `bytes_max` bytes.
 fn read_file(path: &std::path::Path, bytes_max: u64) -> Result<Vec<u8>> {
     let shown = path.display();
-    let length = std::fs::metadata(path).with_context(|| format!("reading {shown}"))?.len();
-    anyhow::ensure!(length <= bytes_max, "{shown} has {length} bytes; at most {bytes_max} are taken");
-    std::fs::read(path).with_context(|| format!("reading {shown}"))
+    let bytes = read_bounded(path, bytes_max).with_context(|| format!("reading {shown}"))?;
+    bytes.with_context(|| format!("{shown} has more than {bytes_max} bytes: no more are taken"))
+}
+
+/// The bytes of a file; none when there are more than `bytes_max`. A device or a pipe says no length.
+pub(crate) fn read_bounded(path: &std::path::Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    #[expect(clippy::disallowed_methods, reason = "bounded by take")]
+    std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
 }
 
 #[cfg(test)]

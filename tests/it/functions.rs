@@ -86,3 +86,36 @@ async fn a_module_that_imports_a_file_system_is_refused_by_name() -> anyhow::Res
     assert!(world.server.is_ready().await);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_partition_name_that_one_record_alone_has_fails_only_that_record() -> anyhow::Result<()> {
+    let world = World::start_with(|options| options.env("MILLRACE_DELIVERY_INTERVAL_SCALE", "0.01")).await?;
+    world.plain().deploy("partition", guests::module("partition")?, &[]).await?;
+    world
+        .stream("parts", |d| Destination {
+            prefix: Some("parts/!{partitionKeyFromLambda:k}/".to_owned()),
+            error_prefix: Some("errors/!{firehose:error-output-type}/".to_owned()),
+            function: Some("partition".to_owned()),
+            partitioned: true,
+            ..d
+        })
+        .await?;
+    world.plain().put_lines("parts", "k=a;{\"n\":1}\nj=b;{\"n\":2}\nk=a;j=b;{\"n\":3}").await?.ok()?;
+    assert_eq!(world.delivered("out", "parts/a/").await?, [1, 3]);
+    let status = status_of(world.server.base(), "parts").await?;
+    assert_eq!((status.delivered, status.failed, status.balance), (2, 1, 0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_start_under_its_own_memory_is_not_deployed() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    stream_with(&world, "same", "identity", &[]).await?;
+    let headers = [("content-type", "application/wasm"), ("x-millrace-memory-bytes", "65536")];
+    let refused = world.plain().send("PUT", "/v1/functions/identity", &headers, guests::module("identity")?).await?;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("function.module"), "{}", refused.text());
+    world.put("same", 0, 10).await?;
+    assert_eq!(world.delivered("out", "same/").await?, (0..10).collect::<Vec<u64>>());
+    Ok(())
+}

@@ -26,7 +26,9 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("millrace: {error:#}{}", cli::slug_of(&error).map_or_else(String::new, cli::hint));
+            let (text, hint) = (format!("{error:#}"), cli::slug_of(&error).map_or_else(String::new, cli::hint));
+            let text = if hint.is_empty() { &text } else { text.trim_end_matches('.') };
+            eprintln!("millrace: {text}{hint}");
             ExitCode::FAILURE
         }
     }

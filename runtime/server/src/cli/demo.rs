@@ -11,6 +11,7 @@ use base64_simd::STANDARD;
 use bytes::Bytes;
 use clap::Args;
 use http::Method;
+use millrace_log::{Disk, RealDisk};
 use millrace_types::{Clock, SystemClock};
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ use super::{guest, status};
 use crate::client::{Client, Credentials};
 use crate::signal::Stops;
 
+/// File in a demo's folder that says whose it is.
+const MARKER: &str = ".millrace-demo";
 /// Records of one request (`reference/firehose.md` section 3).
 const BATCH_RECORDS: usize = 500;
 /// Record bytes of one request: below 4 MiB with room for the names.
@@ -37,7 +40,7 @@ pub(super) struct Demo {
     /// Leave the server running behind it until Ctrl-C.
     #[arg(long)]
     keep: bool,
-    /// Where the demo's server keeps its data; made anew each time.
+    /// Where the demo's server keeps its data; the folder of an earlier demo is deleted.
     #[arg(long, value_name = "DIR", default_value = "millrace-data/demo")]
     data_dir: PathBuf,
 }
@@ -93,12 +96,7 @@ impl Demo {
     }
 
     fn start(&self) -> Result<Server> {
-        // Only what an earlier demo made is made anew.
-        if self.data_dir.join("catalog.redb").is_file() {
-            std::fs::remove_dir_all(&self.data_dir).with_context(|| format!("removing {}", self.data_dir.display()))?;
-        } else if self.data_dir.exists() && std::fs::read_dir(&self.data_dir)?.next().is_some() {
-            bail!("{} is not empty and not a demo's: name another folder with --data-dir", self.data_dir.display());
-        }
+        prepare(&self.data_dir)?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", "--dev", "--listen", "127.0.0.1:0", "--set", "log=warn", "--data-dir"])
             .arg(&self.data_dir)
@@ -255,4 +253,47 @@ fn cpu_seconds(pid: u32) -> Result<f64> {
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
     let ticks: u64 = fields.skip(11).take(4).filter_map(|f| f.parse::<u64>().ok()).sum();
     Ok(ticks as f64 / 100.0)
+}
+
+/// Makes the folder of a demo anew. Only what an earlier demo has marked as its own is deleted, and only
+/// while no server holds it.
+fn prepare(dir: &Path) -> Result<()> {
+    let shown = dir.display();
+    if dir.join(MARKER).is_file() {
+        let lock = dir.join("journal").join("lock");
+        if lock.is_file() {
+            drop(RealDisk.lock(&lock).with_context(|| format!("{shown} is in use by a server: stop it first"))?);
+        }
+        std::fs::remove_dir_all(dir).with_context(|| format!("removing {shown}"))?;
+    } else if dir.exists() && std::fs::read_dir(dir)?.next().is_some() {
+        bail!("{shown} is not empty and not a demo's: name another folder with --data-dir");
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("making {shown}"))?;
+    std::fs::write(dir.join(MARKER), "").with_context(|| format!("marking {shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_a_demos_or_is_in_use_survives() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let own = dir.path().join("data");
+        std::fs::create_dir_all(own.join("journal")).expect("made");
+        std::fs::write(own.join("catalog.redb"), "somebody's").expect("written");
+        assert!(prepare(&own).is_err());
+        assert!(own.join("catalog.redb").is_file());
+
+        let demo = dir.path().join("demo");
+        prepare(&demo).expect("a new one");
+        std::fs::create_dir_all(demo.join("journal")).expect("made");
+        std::fs::write(demo.join("left"), "").expect("written");
+        let held = RealDisk.lock(&demo.join("journal").join("lock")).expect("free");
+        assert!(prepare(&demo).is_err(), "in use");
+        assert!(demo.join("left").is_file());
+        drop(held);
+        prepare(&demo).expect("an earlier demo's");
+        assert!(!demo.join("left").exists());
+    }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use millrace_catalog::Catalog;
 use millrace_log::Journal;
@@ -10,7 +11,7 @@ use millrace_sink::Buckets;
 use millrace_tasks::Workers;
 use millrace_types::{Clock, Entropy, ShardId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::budget::Budget;
 use crate::functions::Library;
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     /// Functions, on threads of their own: one that spins keeps a thread, not the node.
     pub(crate) guests: Workers,
     pub(crate) budget: Arc<Budget>,
+    /// Told when the configuration has changed: whoever waits for its next attempt makes it now.
+    pub(crate) changed: watch::Sender<()>,
     /// Objects are made again one at a time.
     pub(crate) remaking: tokio::sync::Mutex<()>,
     pub(crate) settings: DeliverySettings,
@@ -65,6 +68,15 @@ pub(crate) async fn caught<T: Send + 'static>(
         .map_err(|_| Trouble::new("internal.panic", "the work on a batch panicked; it is tried again"))
 }
 
+/// Waits for the next attempt: `wait`, or until the configuration changes, which may be what it needs. A
+/// change behind the last look of `changed` ends it at once.
+pub(crate) async fn pause(wait: Duration, changed: &mut watch::Receiver<()>) {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => {}
+        Ok(()) = changed.changed() => {}
+    }
+}
+
 impl LaneContext {
     /// Shows why `owner` stands still; logs a reason that is new for the stream.
     pub(crate) fn park(&self, owner: u64, trouble: &Trouble) {
@@ -84,5 +96,31 @@ impl LaneContext {
     pub(crate) fn has_read(&self, bytes: usize) {
         let bytes = bytes as u64;
         self.unread_bytes.update(Ordering::Relaxed, Ordering::Relaxed, |unread| unread.saturating_sub(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_change_ends_every_wait_and_one_during_the_attempt_the_next_wait() {
+        let news = watch::Sender::new(());
+        let (mut one, mut two) = (news.subscribe(), news.subscribe());
+        let waits = async { tokio::join!(pause(DAY, &mut one), pause(DAY, &mut two)) };
+        let told = async {
+            tokio::task::yield_now().await;
+            news.send_replace(());
+        };
+        let both = async { tokio::join!(waits, told) };
+        tokio::time::timeout(PATIENCE, both).await.expect("both are woken");
+        news.send_replace(());
+        tokio::time::timeout(PATIENCE, pause(DAY, &mut one)).await.expect("it was told while nobody waited");
+        pause(Duration::ZERO, &mut one).await;
+        drop(news);
+        pause(Duration::ZERO, &mut one).await;
     }
 }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use millrace_log::Intent;
 use millrace_sink::{Advice, Content, Object, SinkError};
 use millrace_types::{Backoff, Members};
+use tokio::sync::watch;
 
 use crate::budget::Hold;
-use crate::context::LaneContext;
+use crate::context::{LaneContext, pause};
 use crate::intent::Body;
 use crate::outbox::Place;
 use crate::status::Trouble;
@@ -262,13 +263,15 @@ struct Retry<'l> {
     owner: u64,
     backoff: Backoff,
     failures: u32,
+    changed: watch::Receiver<()>,
 }
 
 impl<'l> Retry<'l> {
     fn new(lane: &'l LaneContext) -> Self {
         let base = Duration::from_millis(RETRY_BASE_MS);
         let backoff = Backoff { base, cap: lane.shared.settings.retry_cap() };
-        Self { lane, owner: lane.gauges.owner(), backoff, failures: 0 }
+        let changed = lane.shared.changed.subscribe();
+        Self { lane, owner: lane.gauges.owner(), backoff, failures: 0, changed }
     }
 
     async fn wait(&mut self, trouble: &Trouble, after: Option<Duration>) {
@@ -276,7 +279,7 @@ impl<'l> Retry<'l> {
         self.lane.park(self.owner, trouble);
         let own = self.backoff.delay(self.failures, &*self.lane.shared.entropy);
         let wait = after.map_or(own, |asked| asked.max(own).min(self.backoff.cap));
-        tokio::time::sleep(wait).await;
+        pause(wait, &mut self.changed).await;
     }
 }
 

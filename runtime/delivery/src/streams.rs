@@ -10,6 +10,7 @@ use millrace_sink::Buckets;
 use millrace_tasks::{Tasks, Workers};
 use millrace_types::{Clock, Entropy, ShardId};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::budget::Budget;
 use crate::context::Shared;
@@ -139,6 +140,7 @@ impl Streams {
             workers,
             guests,
             budget: Budget::new(parts.settings.memory_bytes_max, threads, threads * GUESTS_PER_THREAD),
+            changed: watch::Sender::new(()),
             remaking: tokio::sync::Mutex::default(),
             settings: parts.settings,
             clock: parts.clock,
@@ -239,6 +241,12 @@ impl Streams {
         millrace_tasks::blocking(move || catalog.remove_stream(&name)).await.map_err(|e| crate::lane::chain(&e))?;
         self.0.handles.write().remove(&stream.name);
         Ok(())
+    }
+
+    /// Parked streams make their next attempt now: a function was deployed or a table put, which may be
+    /// what they wait for.
+    pub fn configuration_changed(&self) {
+        self.0.shared.changed.send_replace(());
     }
 
     /// Status of one stream, or of all in order of their names.

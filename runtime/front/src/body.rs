@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use millrace_types::KIB;
 
-use crate::budget::Share;
+use crate::budget::{Budget, Share};
 use crate::error::{ApiError, Code};
 use crate::settings::{DISCARD_BYTES_MAX, DISCARD_TIME_MAX};
 use crate::shared::Shared;
@@ -28,6 +28,8 @@ pub(crate) struct Received {
 pub(crate) struct Limit<'a> {
     /// Bytes at most.
     pub(crate) bytes_max: usize,
+    /// What they are bought from.
+    pub(crate) budget: &'a Budget,
     /// What a longer one is told.
     pub(crate) too_large: &'a (dyn Fn() -> ApiError + Sync),
 }
@@ -51,7 +53,7 @@ where
         return Err((limit.too_large)());
     }
     // Bought as bytes arrive: what a head announces is only a word, and the head is not proven yet.
-    let mut share = shared.bodies.buy(FIRST_BYTES).await?;
+    let mut share = limit.budget.buy(FIRST_BYTES).await?;
     let read = async {
         let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_BYTES).min(RESERVED_BYTES_MAX));
         while let Some(frame) = body.frame().await {
@@ -63,7 +65,7 @@ where
                 return Err((limit.too_large)());
             }
             if bytes.len() + chunk.len() > share.bytes() {
-                share.grow(&shared.bodies, bytes.len() + chunk.len()).await?;
+                share.grow(limit.budget, bytes.len() + chunk.len()).await?;
             }
             each(&chunk);
             bytes.extend_from_slice(&chunk);
@@ -80,12 +82,15 @@ where
 }
 
 /// Reads what a refused client still sends, up to a bound: one that is cut off while it sends does
-/// not see the answer.
+/// not see the answer. Nothing is read of what is announced to be over the bound.
 pub(crate) async fn discard<B>(body: &mut B)
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut left = DISCARD_BYTES_MAX;
+    if body.size_hint().lower() > left as u64 {
+        return;
+    }
     let read = async {
         while let Some(Ok(frame)) = body.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len);

@@ -95,7 +95,7 @@ impl ApiError {
 
     /// The answer on the plain routes.
     pub(crate) fn plain_reply(&self) -> Reply {
-        let body = json!({ "error": { "code": self.slug, "message": self.message } }).to_string();
+        let body = json!({ "error": { "code": self.slug, "message": self.message } }).to_string() + "\n";
         let mut reply = reply(self.code.plain_status(), "application/json", body);
         match self.code {
             Code::Method(allow) => drop(reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow))),

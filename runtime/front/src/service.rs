@@ -94,7 +94,7 @@ where
         Route::Live => return Ok(reply(StatusCode::OK, "text/plain", "live\n")),
         Route::Ready => return Ok(ready(shared).await),
         Route::Metrics => {
-            let text = crate::metrics::render(shared);
+            let text = crate::metrics::render(shared).await;
             return Ok(reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
         }
         Route::Ingest(name) => return take(shared, name, parts, body).await,
@@ -112,7 +112,7 @@ where
     }
     let admin = &*shared.admin;
     let answer: Value = match route {
-        Route::Status(name) => status::answer(shared, name)?,
+        Route::Status(name) => status::answer(shared, name).await?,
         Route::Functions => admin::list_functions(admin)?,
         Route::Deploy(name) => admin::deploy(admin, name, parts, received.bytes).await?,
         Route::Invoke(name) => {
@@ -123,7 +123,7 @@ where
         Route::PutSchema(database, table) => admin::put_schema(admin, database, table, received.bytes).await?,
         Route::Aws | Route::Ingest(_) | Route::Live | Route::Ready | Route::Metrics => Value::Null,
     };
-    Ok(reply(StatusCode::OK, PLAIN_JSON, answer.to_string()))
+    Ok(reply(StatusCode::OK, PLAIN_JSON, answer.to_string() + "\n"))
 }
 
 /// Reads the body and proves the caller of a plain route.
@@ -134,7 +134,7 @@ where
 {
     let mut caller = Caller::plain(&shared.policy, parts, shared.clock.now_ms())?;
     let too_large = move || ApiError::new(Code::TooLarge, format!("The body is over {bytes_max} bytes"));
-    let limit = Limit { bytes_max, too_large: &too_large };
+    let limit = Limit { bytes_max, budget: &shared.admin_bodies, too_large: &too_large };
     let received = receive(shared, body, &limit, |chunk| caller.update(chunk)).await?;
     caller.finish()?;
     Ok(received)
@@ -147,7 +147,7 @@ where
 {
     let mut caller = Caller::plain(&shared.policy, parts, shared.clock.now_ms())?;
     let kind = ingest::Kind::of(parts)?;
-    let limit = Limit { bytes_max: INGEST_BODY_BYTES_MAX, too_large: &ingest::too_large };
+    let limit = Limit { bytes_max: INGEST_BODY_BYTES_MAX, budget: &shared.bodies, too_large: &ingest::too_large };
     let received = receive(shared, body, &limit, |chunk| caller.update(chunk)).await?;
     caller.finish()?;
     no_query(parts)?;

@@ -10,7 +10,7 @@ use crate::shared::Shared;
 ///
 /// # Errors
 /// No such stream.
-pub(crate) fn answer(shared: &Shared, name: Option<&str>) -> Result<Value, ApiError> {
+pub(crate) async fn answer(shared: &Shared, name: Option<&str>) -> Result<Value, ApiError> {
     let streams = shared.backend.status(name);
     if let Some(name) = name
         && streams.is_empty()
@@ -18,5 +18,5 @@ pub(crate) fn answer(shared: &Shared, name: Option<&str>) -> Result<Value, ApiEr
         return Err(firehose::not_found(&*shared.backend, name));
     }
     let streams = serde_json::to_value(&streams).map_err(|error| ApiError::new(Code::Internal, error.to_string()))?;
-    Ok(json!({ "streams": streams, "journal": shared.admin.journal_status() }))
+    Ok(json!({ "streams": streams, "journal": shared.admin.journal_status().await }))
 }

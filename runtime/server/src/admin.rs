@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use millrace_catalog::{Catalog, FunctionVersion, Table};
 use millrace_delivery::{DeployError, Deployment, Functions, Streams};
-use millrace_encode::{KeyRing, key_id_of_arn};
+use millrace_encode::KeyRing;
 use millrace_front::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
 use millrace_log::Journal;
 use millrace_types::Batch;
@@ -23,6 +23,14 @@ pub(crate) struct ServerAdmin {
     pub(crate) journal: Journal,
     pub(crate) streams: Streams,
     pub(crate) keys_path: PathBuf,
+}
+
+impl ServerAdmin {
+    /// A look at the journal that may ask the disk.
+    async fn look<T: Send + 'static>(&self, look: fn(&Journal) -> T) -> T {
+        let journal = self.journal.clone();
+        millrace_tasks::blocking(move || look(&journal)).await
+    }
 }
 
 fn refused(kind: AdminErrorKind, slug: &'static str, message: impl Into<String>) -> AdminError {
@@ -67,7 +75,11 @@ impl Admin for ServerAdmin {
             deadline_ms: options.deadline_ms,
             warm: options.warm,
         };
-        self.functions.deploy(deployment).await.map_err(|error| {
+        let deployed = self.functions.deploy(deployment).await;
+        if deployed.is_ok() {
+            self.streams.configuration_changed();
+        }
+        deployed.map_err(|error| {
             let (kind, slug) = match &error {
                 DeployError::Limits(_) => (AdminErrorKind::Invalid, "function.limits"),
                 DeployError::Module { source, .. } => (kind_of(source), source.slug()),
@@ -99,17 +111,19 @@ impl Admin for ServerAdmin {
         millrace_encode::Table::parse(database, table, definition.as_bytes())
             .map_err(|text| refused(AdminErrorKind::Invalid, "schema.definition", text))?;
         let (catalog, database, table) = (Arc::clone(&self.catalog), database.to_owned(), table.to_owned());
-        millrace_tasks::blocking(move || catalog.put_table(&database, &table, definition))
-            .await
-            .map_err(|error| refused(AdminErrorKind::Internal, "catalog.write", chain(&error)))
+        let put = millrace_tasks::blocking(move || catalog.put_table(&database, &table, definition)).await;
+        if put.is_ok() {
+            self.streams.configuration_changed();
+        }
+        put.map_err(|error| refused(AdminErrorKind::Internal, "catalog.write", chain(&error)))
     }
 
     fn tables(&self) -> Vec<Arc<Table>> {
         self.catalog.snapshot().tables().cloned().collect()
     }
 
-    fn journal_status(&self) -> Value {
-        let status = self.journal.status();
+    async fn journal_status(&self) -> Value {
+        let status = self.look(Journal::status).await;
         let quarantined: Vec<_> = status
             .quarantined
             .iter()
@@ -132,8 +146,8 @@ impl Admin for ServerAdmin {
         })
     }
 
-    fn metrics(&self) -> Vec<Metric> {
-        let status = self.journal.status();
+    async fn metrics(&self) -> Vec<Metric> {
+        let status = self.look(Journal::status).await;
         let metric = |name, help, counter, value| Metric { name, help, counter, labels: Vec::new(), value };
         vec![
             metric("millrace_journal_used_bytes", "Bytes of the journal on disk.", false, status.bytes_on_disk as f64),
@@ -173,15 +187,14 @@ impl Admin for ServerAdmin {
         ]
     }
 
-    fn has_key(&self, kms_key_arn: &str) -> bool {
-        let ring = KeyRing::load(&self.keys_path);
-        key_id_of_arn(kms_key_arn).is_some_and(|id| ring.is_ok_and(|ring| ring.get(id).is_some()))
+    async fn key_ids(&self) -> Vec<String> {
+        let path = self.keys_path.clone();
+        let ring = millrace_tasks::blocking(move || KeyRing::load(&path)).await;
+        ring.map(|ring| ring.ids().map(str::to_owned).collect()).unwrap_or_default()
     }
 
     async fn ready(&self) -> Result<(), String> {
-        let journal = self.journal.clone();
-        let ready = millrace_tasks::blocking(move || journal.ready()).await;
-        ready.map_err(|error| match &error {
+        self.look(Journal::ready).await.map_err(|error| match &error {
             millrace_log::Error::DiskFull(refusal) => format!("journal.full: {refusal}; make room"),
             other => format!("{}: {}; restart the server", other.slug(), chain(other)),
         })

@@ -16,7 +16,7 @@ use millrace_types::{Backoff, Batch, Counts, Seq};
 use tokio::sync::{mpsc, watch};
 
 use crate::budget::{Reading, SQUEEZED_BYTES};
-use crate::context::{LaneContext, caught};
+use crate::context::{LaneContext, caught, pause};
 use crate::cut::Reason;
 use crate::functions::Transform;
 use crate::intent::Body;
@@ -60,7 +60,9 @@ pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Orde
     let owner = lane.gauges.owner();
     let restart = Backoff { base: RESTART_BASE, cap: lane.shared.settings.retry_cap() };
     let mut failures = 0;
+    let mut changed = lane.shared.changed.subscribe();
     loop {
+        changed.mark_unchanged();
         let ended = match start::start(&lane, owner).await {
             Ok(mut life) => {
                 let ending = life.live(&mut orders).await;
@@ -81,7 +83,7 @@ pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Orde
         lane.park(owner, &trouble);
         let wait = restart.delay(failures, &*lane.shared.entropy);
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = pause(wait, &mut changed) => {}
             _ = orders.wait_for(|order| *order != Order::Run) => return,
         }
     }

@@ -96,6 +96,7 @@ impl World {
             workers: Workers::start("work", WORKERS).unwrap(),
             guests: Workers::start("guest", self.guests).unwrap(),
             budget: Budget::new(self.settings.memory_bytes_max, WORKERS, self.guests),
+            changed: tokio::sync::watch::Sender::new(()),
             remaking: tokio::sync::Mutex::default(),
             settings: self.settings.clone(),
             clock: Arc::new(SystemClock),

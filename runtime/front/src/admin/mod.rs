@@ -99,13 +99,13 @@ pub trait Admin: Send + Sync + std::fmt::Debug {
     fn tables(&self) -> Vec<Arc<Table>>;
 
     /// The journal for `/v1/status`: a JSON object.
-    fn journal_status(&self) -> serde_json::Value;
+    async fn journal_status(&self) -> serde_json::Value;
 
     /// Numbers for `/metrics`: the journal, the functions, memory.
-    fn metrics(&self) -> Vec<Metric>;
+    async fn metrics(&self) -> Vec<Metric>;
 
-    /// Whether the key ring holds the key that a KMS ARN names.
-    fn has_key(&self, kms_key_arn: &str) -> bool;
+    /// Names of the keys in the key ring; none when it does not read.
+    async fn key_ids(&self) -> Vec<String>;
 
     /// Whether records can be taken durably, by a look at this moment; else why not.
     async fn ready(&self) -> Result<(), String>;

@@ -15,6 +15,7 @@ mod records_tests;
 use bytes::Bytes;
 use millrace_catalog::{Error as CatalogError, NewStream};
 use millrace_delivery::{AppendError, Appended, DeleteError};
+use millrace_encode::key_id_of_arn;
 use millrace_types::Batch;
 use serde_json::{Value, json};
 
@@ -88,12 +89,14 @@ impl Operation {
         }
     }
 
+    /// Whether its body holds records.
+    pub(crate) const fn puts_records(self) -> bool {
+        matches!(self, Self::PutRecord | Self::PutRecordBatch)
+    }
+
     /// Bytes of its body at most.
     pub(crate) const fn body_bytes_max(self) -> usize {
-        match self {
-            Self::PutRecord | Self::PutRecordBatch => PUT_BODY_BYTES_MAX,
-            _ => CONTROL_BODY_BYTES_MAX,
-        }
+        if self.puts_records() { PUT_BODY_BYTES_MAX } else { CONTROL_BODY_BYTES_MAX }
     }
 
     /// What a body over that limit is told.
@@ -173,16 +176,17 @@ pub(crate) async fn run(shared: &Shared, operation: Operation, body: &[u8]) -> R
             Ok(Bytes::new())
         }
         Operation::CreateDeliveryStream => {
-            let new = parse_create(shared, body)?;
+            let new = parse_create(shared, body).await?;
             let stream = backend.create(new).await.map_err(|error| create_error(backend, error))?;
             Ok(text(&json!({ "DeliveryStreamARN": stream.arn })))
         }
     }
 }
 
-fn parse_create(shared: &Shared, body: &[u8]) -> Result<NewStream, ApiError> {
+async fn parse_create(shared: &Shared, body: &[u8]) -> Result<NewStream, ApiError> {
+    let keys = shared.admin.key_ids().await;
     let known = Known {
-        key: &|arn| shared.admin.has_key(arn),
+        key: &|arn| key_id_of_arn(arn).is_some_and(|id| keys.iter().any(|key| key == id)),
         table: &|database, table, version| shared.backend.has_table(database, table, version),
     };
     create_delivery_stream::parse(&tree(body)?, &known)

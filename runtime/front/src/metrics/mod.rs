@@ -71,12 +71,12 @@ const STREAM_METRICS: [StreamMetric; 15] = [
 ];
 
 /// All numbers as text.
-pub(crate) fn render(shared: &Shared) -> String {
+pub(crate) async fn render(shared: &Shared) -> String {
     let mut text = Text::default();
     let reports = shared.backend.status(None);
     streams(&mut text, &reports);
     shared.counters.render(&mut text);
-    for metric in shared.admin.metrics() {
+    for metric in shared.admin.metrics().await {
         let kind = if metric.counter { Kind::Counter } else { Kind::Gauge };
         let labels: Vec<(&str, &str)> = metric.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
         text.sample(metric.name, kind, metric.help, &labels, metric.value);

@@ -179,16 +179,16 @@ impl Admin for Desk {
         Vec::new()
     }
 
-    fn journal_status(&self) -> Value {
+    async fn journal_status(&self) -> Value {
         json!({ "segments": 1 })
     }
 
-    fn metrics(&self) -> Vec<Metric> {
+    async fn metrics(&self) -> Vec<Metric> {
         vec![Metric { name: "millrace_wal_used_bytes", help: "Used.", counter: false, labels: vec![], value: 9.0 }]
     }
 
-    fn has_key(&self, _kms_key_arn: &str) -> bool {
-        false
+    async fn key_ids(&self) -> Vec<String> {
+        Vec::new()
     }
 
     async fn ready(&self) -> Result<(), String> {

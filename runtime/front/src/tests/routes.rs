@@ -1,8 +1,13 @@
 //! Every route and operation, its refusals, and who may.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use bytes::Bytes;
 use http::{HeaderValue, Request};
 use http_body_util::Full;
+use hyper::body::{Body, Frame, SizeHint};
 use millrace_auth::{Policy, SigningParams, body_sha256_hex, sign};
 use serde_json::json;
 
@@ -308,9 +313,52 @@ async fn signed_and_bearer_requests_pass_and_forged_ones_do_not() {
 }
 
 #[tokio::test]
-async fn the_budget_of_bodies_pushes_back() {
+async fn the_budgets_of_bodies_push_back_each_by_itself() {
     let world = world(Policy::Dev);
-    let _all = world.shared.bodies.buy(usize::MAX).await.expect("all of it");
-    let answer = world.call("ListDeliveryStreams", &json!({})).await;
-    assert_eq!((answer.status.as_u16(), kind(&answer).as_str()), (503, "ServiceUnavailableException"));
+    world.call("CreateDeliveryStream", &create()).await;
+    let put = json!({ "DeliveryStreamName": create()["DeliveryStreamName"], "Record": { "Data": "YQ==" } });
+    assert_eq!(world.call("PutRecord", &put).await.status, 200);
+    let records = format!("/v1/delivery-streams/{}/records", create()["DeliveryStreamName"].as_str().expect("a name"));
+    let deploy = || plain("PUT", "/v1/functions/f").body(Full::from("w")).expect("a request");
+    for (budget, puts, others) in [(&world.shared.bodies, 503, 200), (&world.shared.admin_bodies, 200, 503)] {
+        let _all = budget.buy(usize::MAX).await.expect("all of it");
+        let answers = [
+            world.call("PutRecord", &put).await,
+            world.send(plain("POST", &records).body(Full::from("a")).expect("a request")).await,
+            world.call("ListDeliveryStreams", &json!({})).await,
+            world.send(deploy()).await,
+        ];
+        assert_eq!(answers.map(|answer| answer.status.as_u16()), [puts, puts, others, others]);
+    }
+}
+
+/// A body that announces a length, and knows whether anybody wanted to read it.
+struct Announced {
+    length: u64,
+    is_asked: bool,
+}
+
+impl Body for &mut Announced {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.is_asked = true;
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length)
+    }
+}
+
+#[tokio::test]
+async fn what_announces_more_than_is_thrown_away_is_refused_unread() {
+    let world = world(Policy::Dev);
+    for (length, is_read) in [(1 << 60, false), (16 << 20, true)] {
+        let mut body = Announced { length, is_asked: false };
+        let (parts, _) = aws("PutRecord", "").into_parts();
+        let reply = crate::service::answer(&world.shared, Request::from_parts(parts, &mut body)).await;
+        assert_eq!((reply.status().as_u16(), body.is_asked), (400, is_read), "{length}");
+    }
 }

@@ -79,8 +79,12 @@ enum What {
     },
     /// Memory at rest with 100 streams.
     Idle,
-    /// The same load on 1 and on 1,000 streams.
-    Streams,
+    /// The same load on 1 and on many streams.
+    Streams {
+        /// How many [default: 1,000, quick 200].
+        #[arg(long)]
+        count: Option<usize>,
+    },
     /// The function boundary, beside the same columns copied there and back.
     Boundary,
     /// The empty server of the floors.
@@ -115,7 +119,7 @@ async fn main() -> anyhow::Result<()> {
         What::Ack => run.ack().await,
         What::Backlog { backlog_mb } => run.backlog(*backlog_mb).await,
         What::Idle => run.idle().await,
-        What::Streams => run.streams().await,
+        What::Streams { count } => run.streams(*count).await,
         What::Boundary => run.boundary(),
         What::Discard => Ok(()),
     }
@@ -166,7 +170,7 @@ impl Run {
         self.idle().await?;
         let rss = format!("{:.0} MB, the most of all rows above", rss_peak_bytes as f64 / 1e6);
         self.table.row(&["resident memory, full load", "400 MB (200 MB)", &rss])?;
-        self.streams().await
+        self.streams(None).await
     }
 
     /// Answers the most resident memory of its runs, bytes.
@@ -207,6 +211,7 @@ impl Run {
         let range = spread(&runs, |ack| ack.records_per_cpu_s, |records| format!("{:.0} k", records / 1e3));
         let ranged = spread(&runs, |ack| ack.put_ms.1, |ms| format!("{ms:.2}"));
         let ack = median(runs, |ack| ack.records_per_cpu_s)?;
+        let of = |sync_ms: (f64, f64)| ack.put_ms.1 / sync_ms.1.max(0.001);
         let measured = format!(
             "{:.0} k records a CPU s{range}; {:.0} k a second",
             ack.records_per_cpu_s / 1e3,
@@ -220,8 +225,11 @@ impl Run {
             "",
             "",
             "",
-            &format!("fdatasync p50 {:.2} ms, p99 {:.2} ms", ack.sync_ms.0, ack.sync_ms.1),
-            &format!("{:.2} (p99)", ack.put_ms.1 / ack.sync_ms.1.max(0.001)),
+            &format!(
+                "fdatasync in the same seconds p50 {:.2} ms, p99 {:.2} ms; alone p50 {:.2} ms, p99 {:.2} ms",
+                ack.sync_beside_ms.0, ack.sync_beside_ms.1, ack.sync_alone_ms.0, ack.sync_alone_ms.1
+            ),
+            &format!("{:.2}; alone {:.2} (p99)", of(ack.sync_beside_ms), of(ack.sync_alone_ms)),
         ])
     }
 
@@ -277,8 +285,8 @@ impl Run {
         self.table.row(&["resident memory, idle with 100 streams", "80 MB (40 MB)", &measured])
     }
 
-    async fn streams(&mut self) -> anyhow::Result<()> {
-        let many = if self.quick { 200 } else { 1_000 };
+    async fn streams(&mut self, count: Option<usize>) -> anyhow::Result<()> {
+        let many = count.unwrap_or(if self.quick { 200 } else { 1_000 });
         let mut runs = Vec::with_capacity(self.runs);
         for _ in 0..self.runs {
             let one = size::spread(&self.workload, &self.conditions, 1).await?;

@@ -90,9 +90,13 @@ pub async fn wait_drained(server: &Server, within: Duration) -> anyhow::Result<V
             "not drained within {within:?}: {behind:?}\n{}",
             server.log_tail()
         );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // A look at a thousand streams is work of the server: it is not asked for twenty times a second.
+        tokio::time::sleep(LOOK_EVERY + LOOK_EVERY * u32::try_from(streams.len() / 100)?).await;
     }
 }
+
+/// Between two looks at up to a hundred streams; as much again for each further hundred.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The value of a metric without labels, or the sum over its labels.
 ///

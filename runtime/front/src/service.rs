@@ -112,7 +112,7 @@ where
     }
     let admin = &*shared.admin;
     let answer: Value = match route {
-        Route::Status(name) => status::answer(shared, name).await?,
+        Route::Status(name) => return Ok(json_reply(status::answer(shared, name).await?)),
         Route::Functions => admin::list_functions(admin)?,
         Route::Deploy(name) => admin::deploy(admin, name, parts, received.bytes).await?,
         Route::Invoke(name) => {
@@ -123,7 +123,12 @@ where
         Route::PutSchema(database, table) => admin::put_schema(admin, database, table, received.bytes).await?,
         Route::Aws | Route::Ingest(_) | Route::Live | Route::Ready | Route::Metrics => Value::Null,
     };
-    Ok(reply(StatusCode::OK, PLAIN_JSON, answer.to_string() + "\n"))
+    Ok(json_reply(answer.to_string()))
+}
+
+/// With a line end, for those who read it in a terminal.
+fn json_reply(json: String) -> Reply {
+    reply(StatusCode::OK, PLAIN_JSON, json + "\n")
 }
 
 /// Reads the body and proves the caller of a plain route.
@@ -155,7 +160,7 @@ where
     let count = batch.len();
     let appended = firehose::append(&*shared.backend, name, batch).await?;
     drop(shares);
-    Ok(reply(StatusCode::OK, PLAIN_JSON, ingest::answer(appended, count)))
+    Ok(json_reply(ingest::answer(appended, count)))
 }
 
 /// Most routes have no parameters: one that is given is refused, not ignored.

@@ -1,22 +1,30 @@
 //! One streaming compressor per object: bytes in as they come, finished bytes out at any time.
 //!
-//! A compressor's working memory (zstd 3.6 MB, gzip 2 MB) is taken only when an object has grown
-//! past [`STAGED_BYTES_MAX`]: a thousand quiet streams hold their few records, not a thousand
-//! contexts, and a small object is compressed in one call that knows its length.
+//! A compressor's working memory is taken only when an object has grown past [`staged_bytes_max`] (gzip:
+//! for each member): a thousand quiet streams hold their few records, not a thousand contexts, and a small
+//! object is compressed in one call that knows its length.
 
 mod members;
+mod pool;
 mod snappy;
 mod stream;
 
 use std::io;
 
-use millrace_types::Entropy;
+use millrace_types::{Entropy, KIB, MIB};
 
 use crate::{Compression, Levels};
 use stream::Stream;
 
-/// Source bytes that are kept as they are before the compressor starts.
-const STAGED_BYTES_MAX: usize = 128 * 1024;
+/// Source bytes that are kept as they are before the compressor starts: less than it would hold.
+const fn staged_bytes_max(compression: Compression) -> usize {
+    match compression {
+        // Keeps what does not fill a member itself.
+        Compression::Uncompressed | Compression::Gzip => 0,
+        Compression::Zip | Compression::Snappy | Compression::HadoopSnappy => 128 * KIB,
+        Compression::Zstd => MIB,
+    }
+}
 
 #[derive(Debug)]
 enum State {
@@ -56,7 +64,7 @@ impl Compressor {
                 self.output.extend_from_slice(bytes);
                 Ok(())
             }
-            State::Staged(staged) if staged.len() + bytes.len() <= STAGED_BYTES_MAX => {
+            State::Staged(staged) if staged.len() + bytes.len() <= staged_bytes_max(self.compression) => {
                 staged.extend_from_slice(bytes);
                 Ok(())
             }

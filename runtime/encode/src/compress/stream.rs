@@ -7,21 +7,25 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use zip::write::{SimpleFileOptions, StreamWriter, ZipWriter};
 use zstd::zstd_safe::zstd_sys::ZSTD_EndDirective;
-use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, get_error_name};
+use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
 use super::members::Members;
+use super::pool::{Pool, Taken};
 use super::snappy::{Blocks, Framing};
 use crate::{Compression, Levels};
 
 /// Working memory of a deflate stream (window, hash chains, pending output) and its 32 KiB buffer.
 const DEFLATE_MEMORY_BYTES: usize = 320 * 1024;
 
+/// Contexts that no object uses: 3.6 MB each at level 3.
+static ZSTD: Pool<CCtx<'static>> = Pool::new(|context| context.sizeof());
+
 /// What a compressor is running.
 pub(super) enum Stream {
     Gzip(Box<Members>),
     Zip(Box<ZipWriter<StreamWriter<Shared>>>, Shared),
     Snappy(Box<Blocks>),
-    Zstd(Box<CCtx<'static>>),
+    Zstd(Taken<CCtx<'static>>),
 }
 
 impl fmt::Debug for Stream {
@@ -67,11 +71,13 @@ impl Stream {
             Compression::Snappy => Ok(Self::Snappy(Box::new(Blocks::new(Framing::Xerial)))),
             Compression::HadoopSnappy => Ok(Self::Snappy(Box::new(Blocks::new(Framing::Hadoop)))),
             Compression::Zstd => {
-                let mut context = CCtx::create();
-                let set = |context: &mut CCtx<'static>, parameter| context.set_parameter(parameter).map_err(zstd_error);
-                set(&mut context, CParameter::CompressionLevel(levels.zstd))?;
-                set(&mut context, CParameter::ChecksumFlag(true))?;
-                Ok(Self::Zstd(Box::new(context)))
+                let mut context = ZSTD.take(|_| true, CCtx::create);
+                // Whoever had it may have ended in the middle of an object.
+                context.reset(ResetDirective::SessionAndParameters).map_err(zstd_error)?;
+                for parameter in [CParameter::CompressionLevel(levels.zstd), CParameter::ChecksumFlag(true)] {
+                    context.set_parameter(parameter).map_err(zstd_error)?;
+                }
+                Ok(Self::Zstd(context))
             }
         }
     }

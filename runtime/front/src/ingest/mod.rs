@@ -130,7 +130,7 @@ pub(crate) async fn decode(
 pub(crate) fn answer(appended: Appended, count: usize) -> String {
     let first = RecordId { shard: appended.shard, seq: appended.first };
     let last = RecordId { shard: appended.shard, seq: appended.first.plus(count.saturating_sub(1) as u64) };
-    format!(r#"{{"records":{count},"firstRecordId":"{first}","lastRecordId":"{last}"}}"#) + "\n"
+    format!(r#"{{"records":{count},"firstRecordId":"{first}","lastRecordId":"{last}"}}"#)
 }
 
 /// Lines as records, `\n` or `\r\n` taken off, empty lines left out.

@@ -104,7 +104,8 @@ fn check(settings: &Settings) -> Result<()> {
 }
 
 fn log(settings: &Settings) {
-    let filter = EnvFilter::try_new(&settings.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The protocol library warns of each stream that a client resets: that is the client's business.
+    let filter = EnvFilter::try_new(format!("h2=error,{}", settings.log)).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

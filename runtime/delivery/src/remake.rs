@@ -169,7 +169,10 @@ impl Making {
             let seq = batch.first().plus(u64::from(source));
             let arrival_ms = batch.arrivals_ms()[source as usize];
             let failed = failures.next_if(|f| f.index == source);
-            for index in indices.iter().filter(|index| self.members.contains(**index, seq)) {
+            // No output of a record is numbered from its total on.
+            let total = self.totals.total(seq, 0);
+            let own = indices.iter().take_while(|index| **index < total);
+            for index in own.filter(|index| self.members.contains(**index, seq)) {
                 // Conversion meets an output, all others an input.
                 let output = outputs.find(source, *index).filter(|_| folder == CONVERSION_FAILED);
                 let failure = Failure {
@@ -186,7 +189,7 @@ impl Making {
                 let ends = [line.len() as u32];
                 self.window.push(Columns { payload: &line, ends: &ends }, None)?;
                 self.window.note(*index, seq, seq.plus(1), arrival_ms);
-                self.window.note_total(seq, self.totals.total(seq, 1));
+                self.window.note_total(seq, total);
             }
         }
         Ok(())

@@ -32,8 +32,6 @@ pub(crate) struct Shared {
     /// Functions, on threads of their own: one that spins keeps a thread, not the node.
     pub(crate) guests: Workers,
     pub(crate) budget: Arc<Budget>,
-    /// Objects are made again one at a time.
-    pub(crate) remaking: tokio::sync::Mutex<()>,
     pub(crate) settings: DeliverySettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -51,6 +49,8 @@ pub(crate) struct LaneContext {
     pub(crate) spill: Arc<Notify>,
     /// Bytes in the outbox of ships that were stopped while their intent was on its way.
     pub(crate) doubts: Mutex<Vec<Place>>,
+    /// Its objects are made again one at a time.
+    pub(crate) remaking: tokio::sync::Mutex<()>,
     /// Payload bytes appended since the start and not yet read by the lane: how far it is behind.
     pub(crate) unread_bytes: AtomicU64,
 }

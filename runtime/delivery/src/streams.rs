@@ -139,7 +139,6 @@ impl Streams {
             workers,
             guests,
             budget: Budget::new(parts.settings.memory_bytes_max, threads, threads * GUESTS_PER_THREAD),
-            remaking: tokio::sync::Mutex::default(),
             settings: parts.settings,
             clock: parts.clock,
             entropy: parts.entropy,

@@ -1,16 +1,19 @@
 //! The node-wide memory budget of delivery (`delivery.memory_bytes_max`): who holds how much, who is asked
 //! to spill, and who may read on.
 //!
-//! It covers what records become: open windows (output that is not spilled, row groups, compressors) and
-//! finished objects in memory, from their cut until they lie in the outbox, and on until their first put
-//! has ended where they are put from memory. It does not cover what the journal holds (`journal.*`), the
+//! It covers what records become: open windows (output that is not spilled, row groups, compressors),
+//! objects that are made again, and finished objects in memory, from their cut until they lie in the
+//! outbox, and on until their first put has ended where they are put from memory. It does not cover what the journal holds (`journal.*`), the
 //! memory of functions (their own limits) and buffers of a fixed size for reading and sending.
 //!
 //! Memory grows only in a *step*: a lane reads a chunk and works on it. As many steps run at once as there
 //! are threads for them. Above the limit the lane with the largest windows is asked to spill, and a lane
 //! may read only while it holds nothing, and then no more than [`SQUEEZED_BYTES`]: so a dead destination
-//! that holds on to its memory cannot stop the others. The limit is therefore exceeded by no more than
-//! steps × what one step makes of its chunk, and lanes × what one makes of [`SQUEEZED_BYTES`].
+//! that holds on to its memory cannot stop the others. An object that is made again never waits for memory:
+//! windows may wait for it, because their lane has no room to ship until it is stored. It is read in the
+//! same steps, one object of a lane at a time, and above the limit it keeps a row group of a set size at
+//! most. The limit is therefore exceeded by no more than steps × what one step makes of its chunk, and
+//! lanes × (what one makes of [`SQUEEZED_BYTES`] + what is kept of an object that is made again).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,7 +51,7 @@ struct Lanes {
 struct Held {
     /// Bytes of open windows.
     windows: usize,
-    /// Bytes of finished objects.
+    /// Bytes of finished objects, and of one that is made again.
     finished: usize,
     /// It was asked to spill and had nothing; until its windows change or it can cut again it is not asked.
     spent: bool,
@@ -115,12 +118,12 @@ impl Budget {
         self.ask(&lanes);
     }
 
-    /// The lane holds a finished object of `bytes` until the answer is dropped.
+    /// The lane holds an object of `bytes` until the answer is dropped.
     pub(crate) fn hold(self: &Arc<Self>, shard: ShardId, bytes: usize, spill: &Arc<Notify>) -> Hold {
-        let mut lanes = self.lanes.lock();
-        lanes.lane(shard, spill).finished += bytes;
-        lanes.change(0, bytes);
-        Hold { budget: Arc::clone(self), shard, bytes }
+        let mut hold = Hold { budget: Arc::clone(self), shard, spill: Arc::clone(spill), bytes: 0 };
+        // Whose windows become objects reports them next, and is counted twice until then: nobody is asked.
+        hold.count(bytes);
+        hold
     }
 
     /// The lane's windows are gone.
@@ -203,22 +206,43 @@ impl Lanes {
     }
 }
 
-/// A finished object in memory, as the budget counts it.
+/// An object in memory, finished or made again, as the budget counts it.
 #[derive(Debug)]
 pub(crate) struct Hold {
     budget: Arc<Budget>,
     shard: ShardId,
+    spill: Arc<Notify>,
     bytes: usize,
+}
+
+impl Hold {
+    /// The object is of `bytes` now. Asks the largest lane to spill when that is too much in all.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let grows = bytes > self.bytes;
+        self.count(bytes);
+        if grows {
+            self.budget.ask(&self.budget.lanes.lock());
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        let mut lanes = self.budget.lanes.lock();
+        let lane = lanes.lane(self.shard, &self.spill);
+        lane.finished = lane.finished - before + bytes;
+        if lane.windows + lane.finished == 0 {
+            lanes.held.remove(&self.shard);
+        }
+        lanes.change(before, bytes);
+        if bytes < before {
+            self.budget.freed(&lanes, self.shard);
+        }
+    }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        let mut lanes = self.budget.lanes.lock();
-        lanes.change(self.bytes, 0);
-        if let Some(lane) = lanes.held.get_mut(&self.shard) {
-            lane.finished -= self.bytes;
-        }
-        self.budget.freed(&lanes, self.shard);
+        self.count(0);
     }
 }
 

@@ -17,47 +17,61 @@ use millrace_types::{Members, Seq};
 
 /// What was decided of a shard's records above its watermark.
 #[derive(Debug, Default)]
-pub(crate) struct Claims(Members);
+pub(crate) struct Claims {
+    decided: Members,
+    /// [`Members::totals`] of `decided`. What lies below the watermark goes with the last of them.
+    totals: Vec<(Seq, Seq, u32)>,
+}
 
 impl Claims {
     pub(crate) fn new(decided: Members) -> Self {
-        Self(decided)
+        Self { totals: decided.totals(), decided }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.totals.is_empty()
+    }
+
+    /// How many outputs a record has of which one is decided.
+    fn decided_total(&self, seq: Seq) -> Option<u32> {
+        let behind = self.totals.partition_point(|(from, _, _)| *from <= seq);
+        let (_, to, outputs) = self.totals[..behind].last()?;
+        (seq < *to).then_some(*outputs)
     }
 
     /// True when an output of the record is decided.
     pub(crate) fn has(&self, seq: Seq) -> bool {
-        !self.is_empty() && self.0.contains_any(seq)
+        self.decided_total(seq).is_some()
     }
 
     /// True when a decided output of the record lies in an error object.
     pub(crate) fn has_failed(&self, seq: Seq) -> bool {
-        !self.is_empty() && self.0.has_failed(seq)
+        !self.is_empty() && self.decided.has_failed(seq)
     }
 
     /// How many outputs the record has, of which this run gave `given`.
     pub(crate) fn total(&self, seq: Seq, given: u32) -> u32 {
-        if self.is_empty() { given } else { self.0.total(seq).unwrap_or(given) }
+        self.decided_total(seq).unwrap_or(given)
     }
 
     /// True when this run's output `index` is to be delivered.
     pub(crate) fn is_open(&self, seq: Seq, index: u32) -> bool {
-        self.is_empty() || self.0.total(seq).is_none_or(|total| index < total && !self.0.contains(index, seq))
+        self.decided_total(seq).is_none_or(|total| index < total && !self.decided.contains(index, seq))
     }
 
     /// The undecided outputs of a record that this run, which gave `given`, does not have.
     pub(crate) fn missing(&self, seq: Seq, given: u32) -> impl Iterator<Item = u32> {
-        let total = if self.is_empty() { None } else { self.0.total(seq) };
-        (given..total.unwrap_or(given)).filter(move |index| !self.0.contains(*index, seq))
+        (given..self.total(seq, given)).filter(move |index| !self.decided.contains(*index, seq))
     }
 
     /// Forgets what lies below the watermark: nothing below is read again.
     pub(crate) fn trim(&mut self, watermark: Seq) {
-        if !self.is_empty() {
-            self.0.trim(watermark);
+        if self.is_empty() {
+            return;
+        }
+        self.decided.trim(watermark);
+        if self.decided.is_empty() {
+            self.totals = Vec::new();
         }
     }
 }
@@ -81,5 +95,31 @@ mod tests {
         let other = seq.plus(1);
         assert!(claims.is_open(other, 4) && !claims.has(other));
         assert_eq!((claims.total(other, 2), claims.missing(other, 0).count()), (2, 0));
+    }
+    proptest::proptest! {
+        #[test]
+        fn a_search_finds_what_a_look_at_each_range_finds(
+            ranges in proptest::collection::vec((0u32..4, 0u64..40, 1u64..6, 1u32..4), 0..20),
+            floor in 0u64..50,
+        ) {
+            let mut decided = Members::new();
+            for (index, from, length, outputs) in ranges {
+                decided.insert(index, Seq::new(from), Seq::new(from + length));
+                decided.insert_total(Seq::new(from), outputs);
+            }
+            let mut claims = Claims::new(decided.clone());
+            for floor in [Seq::ZERO, Seq::new(floor)] {
+                claims.trim(floor);
+                for seq in (floor.get()..50).map(Seq::new) {
+                    let totals = decided.totals();
+                    let total = totals.iter().find(|(from, to, _)| (*from..*to).contains(&seq)).map(|(_, _, n)| *n);
+                    assert_eq!((claims.has(seq), claims.total(seq, 9)), (total.is_some(), total.unwrap_or(9)));
+                    for index in 0..5 {
+                        let open = total.is_none_or(|total| index < total && !decided.contains(index, seq));
+                        assert_eq!(claims.is_open(seq, index), open);
+                    }
+                }
+            }
+        }
     }
 }

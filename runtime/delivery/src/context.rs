@@ -35,8 +35,6 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     /// Told when the configuration has changed: whoever waits for its next attempt makes it now.
     pub(crate) changed: watch::Sender<()>,
-    /// Objects are made again one at a time.
-    pub(crate) remaking: tokio::sync::Mutex<()>,
     pub(crate) settings: DeliverySettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -54,6 +52,8 @@ pub(crate) struct LaneContext {
     pub(crate) spill: Arc<Notify>,
     /// Bytes in the outbox of ships that were stopped while their intent was on its way.
     pub(crate) doubts: Mutex<Vec<Place>>,
+    /// Its objects are made again one at a time.
+    pub(crate) remaking: tokio::sync::Mutex<()>,
     /// Payload bytes appended since the start and not yet read by the lane: how far it is behind.
     pub(crate) unread_bytes: AtomicU64,
 }

@@ -97,6 +97,7 @@ impl StreamHandle {
             gauges: Arc::clone(&self.gauges),
             spill: Arc::new(Notify::new()),
             doubts: Mutex::default(),
+            remaking: tokio::sync::Mutex::default(),
             unread_bytes: AtomicU64::new(0),
         });
         lanes.push(Arc::clone(&lane));

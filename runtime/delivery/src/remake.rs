@@ -2,17 +2,19 @@
 //! stays, so whatever an earlier attempt left at the store is replaced.
 //!
 //! The object is made of the recorded members alone, a chunk of the journal at a time, and spills as it
-//! grows. What a run of the function does not give this time, and what cannot be read any more, is not in
+//! grows. Each chunk is a step as the lanes take them, and what is held counts in the same memory budget
+//! (`budget`); while memory is short, steps are small and row groups of Parquet end early. What a run of the function does not give this time, and what cannot be read any more, is not in
 //! it: the members of what is made say so, and `ship` takes the decision back for the rest.
 
 use std::sync::Arc;
 
 use millrace_log::Read;
 use millrace_transform::{Failed, Ran};
-use millrace_types::{Batch, Clock, Columns, Members};
+use millrace_types::{Batch, Clock, Columns, MIB, Members};
 
+use crate::budget::{Hold, SQUEEZED_BYTES};
 use crate::claims::Claims;
-use crate::context::{LaneContext, caught};
+use crate::context::{LaneContext, Shared, caught};
 use crate::failure::{Failure, write_failure};
 use crate::functions::Transform;
 use crate::intent::Body;
@@ -26,11 +28,18 @@ use crate::work::{CONVERSION_FAILED, note_runs};
 
 /// Bytes of output that are held in memory before they go to the outbox; none while the node's memory is
 /// short.
-const MEMORY_BYTES_MAX: usize = 8 << 20;
+const MEMORY_BYTES_MAX: usize = 8 * MIB;
+/// Source bytes behind which a row group of Parquet is ended while the node's memory is short.
+const ROW_GROUP_SHORT_BYTES: u64 = MIB as u64;
 
 /// Reads the members' records, runs the recorded version of the function, encodes by the recorded
-/// version of the table: by another one a record might not fit.
-pub(crate) async fn remake(lane: &Arc<LaneContext>, members: &Members, body: &Body) -> Result<Finished, Trouble> {
+/// version of the table: by another one a record might not fit. What is held until the object lies in
+/// the outbox is answered with it.
+pub(crate) async fn remake(
+    lane: &Arc<LaneContext>,
+    members: &Members,
+    body: &Body,
+) -> Result<(Finished, Hold), Trouble> {
     let plan = Arc::new(crate::lane::plan(lane, body.table_version).await?);
     let function = match &body.function {
         None => None,
@@ -40,7 +49,10 @@ pub(crate) async fn remake(lane: &Arc<LaneContext>, members: &Members, body: &Bo
     let Some((first, last)) = members.span() else { return making.finish().map_err(|e| trouble(&e)) };
     let mut reader = lane.shared.journal.reader(lane.shard, first);
     while reader.position() <= last {
-        match reader.next(making.plan.chunk_bytes).await {
+        let budget = &lane.shared.budget;
+        let _step = budget.step(function.is_some()).await;
+        let bytes = if budget.has_room() { usize::MAX } else { SQUEEZED_BYTES };
+        match reader.next(making.plan.chunk_bytes.min(bytes)).await {
             Ok(Read::Batch(batch)) => {
                 let wanted = usize::try_from(last.plus(1).since(batch.first())).unwrap_or(usize::MAX);
                 let batch = if wanted < batch.len() { batch.slice(0, wanted) } else { batch };
@@ -72,6 +84,9 @@ struct Making {
     /// Folder of an error object.
     folder: Option<&'static str>,
     window: Window,
+    /// Source bytes in row groups that have ended.
+    ended_bytes: u64,
+    hold: Hold,
 }
 
 impl Making {
@@ -95,6 +110,8 @@ impl Making {
             members: members.clone(),
             totals: Claims::new(members.clone()),
             folder,
+            ended_bytes: 0,
+            hold: shared.budget.hold(lane.shard, 0, &lane.spill),
         })
     }
 
@@ -119,14 +136,27 @@ impl Making {
             let shared = Arc::clone(&lane.shared);
             let pushed = caught(&lane.shared.workers, move || {
                 self.push(&part, ran.as_ref())?;
-                if self.window.memory_bytes() > MEMORY_BYTES_MAX || !shared.budget.has_room() {
-                    self.window.spill(&shared.outbox)?;
-                }
+                self.settle(&shared)?;
                 Ok(self)
             });
             self = pushed.await?.map_err(|e: Error| trouble(&e))?;
         }
         Ok(self)
+    }
+
+    /// Tells the budget what is held now, and spills what is too much.
+    fn settle(&mut self, shared: &Shared) -> Result<(), Error> {
+        self.hold.set(self.window.memory_bytes());
+        let short = !shared.budget.has_room();
+        if short && self.window.source_bytes() - self.ended_bytes >= ROW_GROUP_SHORT_BYTES {
+            self.window.end_row_group()?;
+            self.ended_bytes = self.window.source_bytes();
+        }
+        if short || self.window.memory_bytes() > MEMORY_BYTES_MAX {
+            self.window.spill(&shared.outbox)?;
+        }
+        self.hold.set(self.window.memory_bytes());
+        Ok(())
     }
 
     fn push(&mut self, batch: &Batch, ran: Option<&Ran>) -> Result<(), Error> {
@@ -169,7 +199,10 @@ impl Making {
             let seq = batch.first().plus(u64::from(source));
             let arrival_ms = batch.arrivals_ms()[source as usize];
             let failed = failures.next_if(|f| f.index == source);
-            for index in indices.iter().filter(|index| self.members.contains(**index, seq)) {
+            // No output of a record is numbered from its total on.
+            let total = self.totals.total(seq, 0);
+            let own = indices.iter().take_while(|index| **index < total);
+            for index in own.filter(|index| self.members.contains(**index, seq)) {
                 // Conversion meets an output, all others an input.
                 let output = outputs.find(source, *index).filter(|_| folder == CONVERSION_FAILED);
                 let failure = Failure {
@@ -186,14 +219,17 @@ impl Making {
                 let ends = [line.len() as u32];
                 self.window.push(Columns { payload: &line, ends: &ends }, None)?;
                 self.window.note(*index, seq, seq.plus(1), arrival_ms);
-                self.window.note_total(seq, self.totals.total(seq, 1));
+                self.window.note_total(seq, total);
             }
         }
         Ok(())
     }
 
-    fn finish(self) -> Result<Finished, Error> {
-        self.window.finish()
+    fn finish(self) -> Result<(Finished, Hold), Error> {
+        let Self { window, mut hold, .. } = self;
+        let finished = window.finish()?;
+        hold.set(finished.bulk.memory_bytes());
+        Ok((finished, hold))
     }
 }
 

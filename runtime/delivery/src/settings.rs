@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeliverySettings {
-    /// Bytes that all open windows and finished objects together may hold in memory; above it the largest
-    /// spills into its outbox file, and lanes read in small steps or wait. Default 256 MiB. Less saves
-    /// memory and costs disk writes.
+    /// Bytes that all open windows, finished objects and objects that are made again may hold in memory
+    /// together; above it the largest spills into its outbox file, and lanes read in small steps or wait.
+    /// Default 256 MiB. Less saves memory and costs disk writes.
     pub memory_bytes_max: usize,
     /// Threads for formats and compression; functions have four times as many. Default 0: one for each core.
     pub worker_threads: usize,

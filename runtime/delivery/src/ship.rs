@@ -115,7 +115,7 @@ async fn deliver(
     let mut retry = Retry::new(&lane);
     loop {
         if memory.is_none() && !is_whole(&lane, &body).await {
-            match make_again(&lane, id, &members, &body).await {
+            match make_again(&lane, &retry, id, &members, &body).await {
                 Ok(new) => body = new,
                 Err(Again::Later(trouble)) => retry.wait(&trouble, None).await,
                 Err(Again::Changed(trouble)) => return Err(Lost(trouble)),
@@ -149,11 +149,24 @@ enum Again {
 
 /// Makes the object again, stores it, and records where it lies now and what it holds: the same intent,
 /// so the same decision.
-async fn make_again(lane: &Arc<LaneContext>, id: u64, members: &Members, body: &Body) -> Result<Body, Again> {
-    tracing::warn!(stream = lane.name, key = body.key, "the outbox file is gone or damaged: the object is made again");
-    let finished = {
-        // One at a time bounds their memory. Held while it is made alone: storing may have to wait.
-        let _one = lane.shared.remaking.lock().await;
+async fn make_again(
+    lane: &Arc<LaneContext>,
+    retry: &Retry<'_>,
+    id: u64,
+    members: &Members,
+    body: &Body,
+) -> Result<Body, Again> {
+    retry.show(&Trouble::new(
+        "delivery.remake",
+        format!(
+            "the object {} was lost or damaged in the outbox; it is made again from the journal, or waits while \
+             another of its shard is",
+            body.key
+        ),
+    ));
+    let (finished, hold) = {
+        // Held while it is made alone: storing may have to wait.
+        let _one = lane.remaking.lock().await;
         crate::remake::remake(lane, members, body).await.map_err(Again::Later)?
     };
     let gone = members.count() - finished.members.count();
@@ -164,9 +177,11 @@ async fn make_again(lane: &Arc<LaneContext>, id: u64, members: &Members, body: &
         ..body.clone()
     };
     let mut stored = store(lane, finished.bulk).await.map_err(|Lost(trouble)| Again::Later(trouble))?;
+    drop(hold);
     stored.before = Some(body.place.clone());
     let body = decide(lane, id, &finished.members, body, stored).await;
     if gone == 0 {
+        retry.done();
         return Ok(body);
     }
     Err(Again::Changed(Trouble::new(
@@ -274,9 +289,18 @@ impl<'l> Retry<'l> {
         Self { lane, owner: lane.gauges.owner(), backoff, failures: 0, changed }
     }
 
+    /// Shows what stands still, until it is done or there is something else to show.
+    fn show(&self, trouble: &Trouble) {
+        self.lane.park(self.owner, trouble);
+    }
+
+    fn done(&self) {
+        self.lane.unpark(self.owner);
+    }
+
     async fn wait(&mut self, trouble: &Trouble, after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
-        self.lane.park(self.owner, trouble);
+        self.show(trouble);
         let own = self.backoff.delay(self.failures, &*self.lane.shared.entropy);
         let wait = after.map_or(own, |asked| asked.max(own).min(self.backoff.cap));
         pause(wait, &mut self.changed).await;
@@ -285,6 +309,6 @@ impl<'l> Retry<'l> {
 
 impl Drop for Retry<'_> {
     fn drop(&mut self) {
-        self.lane.unpark(self.owner);
+        self.done();
     }
 }

@@ -141,7 +141,6 @@ impl Streams {
             guests,
             budget: Budget::new(parts.settings.memory_bytes_max, threads, threads * GUESTS_PER_THREAD),
             changed: watch::Sender::new(()),
-            remaking: tokio::sync::Mutex::default(),
             settings: parts.settings,
             clock: parts.clock,
             entropy: parts.entropy,

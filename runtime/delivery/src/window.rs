@@ -188,6 +188,11 @@ impl Window {
         self.encoder.memory_bytes()
     }
 
+    /// Ends the row group of Parquet that is being written, so that it can be spilled.
+    pub(crate) fn end_row_group(&mut self) -> Result<(), Error> {
+        Ok(self.encoder.end_row_group()?)
+    }
+
     /// Moves the output so far into a file of the outbox; answers how many bytes that freed.
     pub(crate) fn spill(&mut self, outbox: &Outbox) -> Result<usize, Error> {
         let bytes = self.encoder.take_output();

@@ -8,7 +8,7 @@
 //! Stored form: for each output index that occurs, ascending: varint(index + 1), varint(number of
 //! ranges), then per range varint(gap to the previous range's end) and varint(length); a zero ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Seq;
 
@@ -79,14 +79,33 @@ impl Members {
         }
     }
 
-    /// How many outputs record `seq` has, when any of them is in the set; else none.
+    /// How many outputs the records have of which any is in the set: as (from, to, outputs), ascending,
+    /// ranges that do not overlap. For a search: it is one walk over the whole set.
     #[must_use]
-    pub fn total(&self, seq: Seq) -> Option<u32> {
-        if !self.contains_any(seq) {
-            return None;
+    pub fn totals(&self) -> Vec<(Seq, Seq, u32)> {
+        let mut edges: Vec<(u64, u32, bool)> = Vec::with_capacity(2 * self.range_count());
+        for (index, ranges) in &self.ranges {
+            edges.extend(ranges.iter().flat_map(|(start, end)| [(*start, *index, true), (*end, *index, false)]));
         }
-        let told = self.ranges.range(TOTALS + 1..).map(|(index, _)| *index).find(|index| self.contains(*index, seq));
-        Some(told.map_or(1, |index| index - TOTALS))
+        edges.sort_unstable();
+        let (mut totals, mut inside) = (Vec::new(), BTreeSet::new());
+        for (nth, (at, index, begins)) in edges.iter().enumerate() {
+            if *begins {
+                inside.insert(*index);
+            } else {
+                inside.remove(index);
+            }
+            let next = edges.get(nth + 1).map_or(*at, |edge| edge.0);
+            if next == *at || inside.first().is_none_or(|index| *index >= FAILED) {
+                continue;
+            }
+            let outputs = inside.range(TOTALS + 1..).next().map_or(1, |index| index - TOTALS);
+            match totals.last_mut() {
+                Some((_, to, told)) if *to == Seq::new(*at) && *told == outputs => *to = Seq::new(next),
+                _ => totals.push((Seq::new(*at), Seq::new(next), outputs)),
+            }
+        }
+        totals
     }
 
     /// Says that outputs of the records `from..to` lie in an error object.
@@ -116,12 +135,6 @@ impl Members {
             .get(&index)
             .and_then(|ranges| ranges.range(..=seq.get()).next_back())
             .is_some_and(|(_, end)| *end > seq.get())
-    }
-
-    /// True when any output of record `seq` is in it.
-    #[must_use]
-    pub fn contains_any(&self, seq: Seq) -> bool {
-        self.ranges.range(..FAILED).any(|(index, _)| self.contains(*index, seq))
     }
 
     /// Forgets all records below `floor`.
@@ -265,6 +278,17 @@ mod tests {
         (members, model)
     }
 
+    /// The same as [`Members::totals`] for one record, by a look at every index.
+    fn total_by_scan(members: &Members, seq: Seq) -> Option<u32> {
+        members.indices().find(|index| members.contains(*index, seq))?;
+        let told = members.ranges.range(TOTALS + 1..).map(|(index, _)| *index);
+        Some(told.into_iter().find(|index| members.contains(*index, seq)).map_or(1, |index| index - TOTALS))
+    }
+
+    fn total(totals: &[(Seq, Seq, u32)], seq: Seq) -> Option<u32> {
+        totals.iter().find(|(from, to, _)| (*from..*to).contains(&seq)).map(|(_, _, outputs)| *outputs)
+    }
+
     #[test]
     fn more_pairs_than_a_number_holds_are_the_largest() {
         let mut members = Members::new();
@@ -292,9 +316,6 @@ mod tests {
                 for seq in 0..70 {
                     prop_assert_eq!(members.contains(index, Seq::new(seq)), model.contains(&(index, seq)));
                 }
-            }
-            for seq in 0..70 {
-                prop_assert_eq!(members.contains_any(Seq::new(seq)), (0..3).any(|index| model.contains(&(index, seq))));
             }
             prop_assert_eq!(members.count(), model.len() as u64);
             members.trim(Seq::new(floor));
@@ -327,8 +348,31 @@ mod tests {
             prop_assert_eq!(&merged, &members);
             prop_assert_eq!(merged.count(), totals.len() as u64);
             for seq in 0..40 {
-                prop_assert_eq!(merged.total(Seq::new(seq)), totals.get(&seq).map(|(outputs, _)| *outputs));
+                prop_assert_eq!(total(&merged.totals(), Seq::new(seq)), totals.get(&seq).map(|(outputs, _)| *outputs));
                 prop_assert_eq!(merged.has_failed(Seq::new(seq)), totals.get(&seq).is_some_and(|(_, failed)| *failed));
+            }
+        }
+
+        #[test]
+        fn totals_are_what_a_look_at_every_index_finds(
+            ranges in prop::collection::vec((0u32..5, 0u64..60, 0u64..9), 0..40),
+            told in prop::collection::vec((0u64..70, 1u32..4), 0..20),
+            floor in 0u64..70,
+        ) {
+            let (mut members, _) = build(&ranges);
+            for (seq, outputs) in told {
+                members.insert_total(Seq::new(seq), outputs);
+            }
+            members.insert_failed(Seq::new(3), Seq::new(50));
+            for _ in 0..2 {
+                let totals = members.totals();
+                for seq in (0..70).map(Seq::new) {
+                    prop_assert_eq!(total(&totals, seq), total_by_scan(&members, seq), "{:?} of {:?}", seq, totals);
+                }
+                prop_assert!(totals.iter().all(|(from, to, _)| from < to));
+                // Ascending, and what touches differs.
+                prop_assert!(totals.windows(2).all(|w| w[0].1 < w[1].0 || (w[0].1 == w[1].0 && w[0].2 != w[1].2)));
+                members.trim(Seq::new(floor));
             }
         }
 
@@ -337,6 +381,7 @@ mod tests {
             let mut rest = &bytes[..];
             if let Ok(members) = Members::decode(&mut rest) {
                 prop_assert!(members.range_count() <= bytes.len());
+                drop(members.totals());
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::window::{self, Finished, Kind};
 use crate::work::Work;
 
 /// Objects of one lane that are on their way at once; more wait in their windows.
-const SHIPS_MAX: usize = 4;
+pub(crate) const SHIPS_MAX: usize = 4;
 /// Records between watermark and reading position; above it all windows are cut, so that a slow
 /// partition does not hold the rest back in memory and in the journal's done set.
 const SPAN_RECORDS_MAX: usize = 4_000_000;

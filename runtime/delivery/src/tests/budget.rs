@@ -1,11 +1,22 @@
 //! The memory budget with many lanes: it is kept, and a dead destination that holds on to its share
 //! does not stop the others.
 
+use std::sync::Arc;
+
 use millrace_transform::Ran;
+use millrace_types::{Entropy, Lane, MIB, Members, SeededEntropy, Seq, ShardId, StreamId};
+use parking_lot::Mutex;
 
 use super::store::Mood;
-use super::{GUESTS, World, answer, until, with_function, with_partitions};
-use crate::budget::SQUEEZED_BYTES;
+use super::{
+    GUESTS, Node, World, answer, batch, echo, outbox_file, until, with_function, with_parquet, with_partitions,
+};
+use crate::budget::{Hold, SQUEEZED_BYTES};
+use crate::intent::Body;
+use crate::lane::SHIPS_MAX;
+use crate::outbox::Place;
+use crate::remake::remake;
+use crate::window::{Bulk, Finished};
 
 const STREAMS: usize = 24;
 const LIMIT_BYTES: usize = 256 << 10;
@@ -108,4 +119,117 @@ fn a_dead_destination_that_holds_memory_does_not_stop_the_others() {
         assert_eq!((dead.pending, dead.balance), (200, 0));
         // What lies in the outbox is not put within the grace: end as a crash does.
     });
+}
+
+/// Bytes that are made again, in records of [`RECORD_BYTES`] that hardly compress.
+const REMADE_BYTES: usize = 12 * MIB;
+
+/// Appends what is to be made again, and makes it again.
+async fn made_again(node: &Node) -> (Finished, Hold) {
+    let lane = node.lane("s", ShardId::new(StreamId(1), Lane(7)));
+    let chance = SeededEntropy::new(1);
+    let record = || {
+        let digits = (0..RECORD_BYTES / 16).map(|_| format!("{:016x}", chance.next_u64()));
+        format!("{{\"text\":\"{}\"}}\n", digits.collect::<String>())
+    };
+    let count = REMADE_BYTES / RECORD_BYTES;
+    for _ in (0..count).step_by(32) {
+        let records: Vec<String> = (0..32).map(|_| record()).collect();
+        node.shared.journal.append(lane.shard, batch(&records)).await.unwrap();
+    }
+    let mut members = Members::new();
+    members.insert(0, Seq::ZERO, Seq::new(count as u64));
+    let body = Body {
+        bucket: "bucket".to_owned(),
+        key: "k".to_owned(),
+        place: Place { file: String::new(), offset: 0, length: 0 },
+        crc64: 0,
+        content_encoding: None,
+        metadata: Vec::new(),
+        records: count as u64,
+        error_type: None,
+        partition: None,
+        function: Some(("f".to_owned(), 1)),
+        table_version: None,
+    };
+    let (finished, hold) = remake(&lane, &members, &body).await.unwrap();
+    assert_eq!((finished.records, &finished.members), (count as u64, &members));
+    (finished, hold)
+}
+
+#[test]
+fn an_object_that_is_made_again_counts_and_gives_way_when_memory_is_short() {
+    for short in [false, true] {
+        let mut world = World::new(11);
+        world.segment_bytes = MIB as u64;
+        world.settings.memory_bytes_max = if short { 1 } else { 256 * MIB };
+        world.stream("s", |destination| {
+            with_function(destination);
+            with_parquet(destination);
+            if let Some(function) = &mut destination.function {
+                function.buffer_bytes = u32::try_from(MIB).unwrap();
+            }
+        });
+        world.life(async {
+            let node = world.start().await.unwrap();
+            let seen = Arc::new(Mutex::new(Vec::new()));
+            let (budget, own) = (Arc::clone(&node.shared.budget), Arc::clone(&seen));
+            world.functions.set(move |batch| {
+                own.lock().push((batch.payload().len(), budget.total_bytes()));
+                echo(batch)
+            });
+            let (finished, hold) = made_again(&node).await;
+            let seen = std::mem::take(&mut *seen.lock());
+            let most = seen.iter().map(|(_, held)| *held).max().unwrap();
+            let largest = seen[1..].iter().map(|(portion, _)| *portion).max().unwrap();
+            if short {
+                // A row group of 1 MiB, and rows of as much that are not in it yet.
+                assert!(most <= 3 * MIB, "{most} bytes at most");
+                assert!(largest <= SQUEEZED_BYTES, "portions of {largest} bytes");
+                assert!(matches!(finished.bulk, Bulk::Spilled(_)));
+                assert_eq!(node.shared.budget.total_bytes(), 0, "it lies in the outbox");
+            } else {
+                assert!(most > REMADE_BYTES / 2, "{most} bytes at most: a row group holds more");
+                assert!(largest > SQUEEZED_BYTES, "portions of {largest} bytes");
+                assert_eq!(node.shared.budget.total_bytes(), finished.bulk.memory_bytes());
+            }
+            drop(hold);
+            assert_eq!(node.shared.budget.total_bytes(), 0);
+            node.stop().await;
+        });
+    }
+}
+
+#[test]
+fn an_object_is_made_again_while_windows_that_wait_for_it_hold_all_memory() {
+    let mut world = World::new(12);
+    world.settings.memory_bytes_max = 1;
+    world.segment_bytes = MIB as u64;
+    // Nothing of a window can be spilled.
+    world.stream("s", with_parquet);
+    let record = |nth: u64| format!("{{\"n\":{nth}}}\n");
+    world.store.set(Mood::Gone);
+    world.life(async {
+        let node = world.start().await.unwrap();
+        let shard = ShardId::new(node.handle("s").config().id, Lane(0));
+        let mut nth = 0;
+        // As many objects as a lane has on their way; windows hold what comes behind them.
+        while node.shared.journal.open_intents(shard).len() < SHIPS_MAX || node.shared.budget.total_bytes() == 0 {
+            assert!(node.put("s", &[record(nth)]).await);
+            nth += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        for intent in node.shared.journal.open_intents(shard) {
+            let place = Body::from_bytes(&intent.body).unwrap().place;
+            let damaged = world.disk.corrupt(&outbox_file(&place.file), |bytes| {
+                bytes[usize::try_from(place.offset).unwrap()] ^= 1;
+            });
+            assert!(damaged);
+        }
+        world.store.set(Mood::Fine);
+        let status = node.drained("s").await;
+        assert_eq!((status.counts.delivered, status.balance), (nth, 0));
+        node.stop().await;
+    });
+    assert!(world.store.objects().values().all(|object| object.starts_with(b"PAR1") && object.ends_with(b"PAR1")));
 }

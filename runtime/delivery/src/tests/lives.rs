@@ -6,27 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use millrace_transform::Ran;
-use millrace_types::{Batch, Entropy, Lane, SeededEntropy, ShardId, StreamId};
+use millrace_types::{Entropy, Lane, SeededEntropy, ShardId, StreamId};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::store::Mood;
-use super::{World, answer, until, with_function};
-use crate::context::LaneContext;
+use super::{World, echo, until, with_function};
 use crate::handle::END_EXTRA;
 use crate::lane::Order;
 use crate::ship::store;
 use crate::window::Bulk;
-
-/// Gives every record back as it is.
-fn echo(batch: &Batch) -> Ran {
-    let mut ran = Ran::default();
-    for (source, record) in (0u32..).zip(batch.columns().iter()) {
-        answer(&mut ran.output, source, record, None);
-    }
-    ran
-}
 
 #[test]
 fn lives_that_end_in_a_panic_leave_nothing_that_writes_behind_the_next() {
@@ -78,15 +67,7 @@ fn a_stopped_ship_gives_its_bytes_in_the_outbox_back() {
     world.life(async {
         let node = world.start().await.unwrap();
         let shard = ShardId::new(stream, Lane(7));
-        let lane = Arc::new(LaneContext {
-            shared: Arc::clone(&node.shared),
-            shard,
-            name: "s".to_owned(),
-            gauges: Arc::default(),
-            spill: Arc::new(Notify::new()),
-            doubts: Mutex::default(),
-            unread_bytes: AtomicU64::new(0),
-        });
+        let lane = node.lane("s", shard);
         // Large objects have a file each, so that the files tell.
         let object = || Bulk::Memory(Bytes::from(vec![b'x'; 1 << 20]));
         let stored = store(&lane, object()).await.unwrap();

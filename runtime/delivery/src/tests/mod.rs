@@ -16,16 +16,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use millrace_catalog::{Buffering, Catalog, DynamicPartitioning, FunctionCall, NewStream, ObjectDestination, Place};
+use millrace_catalog::{
+    Buffering, Catalog, Conversion, DynamicPartitioning, FunctionCall, InputFormat, NewStream, ObjectDestination,
+    ParquetOutput, Place, SchemaChoice,
+};
 use millrace_log::{Disk, FakeDisk, Journal, JournalSettings};
 use millrace_tasks::Workers;
 use millrace_transform::{Output, Ran};
-use millrace_types::{Batch, BatchBuilder, KIB, SeededEntropy, SystemClock};
+use millrace_types::{Batch, BatchBuilder, KIB, SeededEntropy, ShardId, SystemClock};
 use parking_lot::Mutex;
 
 use crate::DeliverySettings;
 use crate::budget::Budget;
-use crate::context::Shared;
+use crate::context::{LaneContext, Shared};
 use crate::functions::{Library, Transform};
 use crate::handle::StreamHandle;
 use crate::status::{StreamStatusReport, Trouble};
@@ -97,7 +100,6 @@ impl World {
             guests: Workers::start("guest", self.guests).unwrap(),
             budget: Budget::new(self.settings.memory_bytes_max, WORKERS, self.guests),
             changed: tokio::sync::watch::Sender::new(()),
-            remaking: tokio::sync::Mutex::default(),
             settings: self.settings.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SeededEntropy::new(self.store.next_seed())),
@@ -178,6 +180,23 @@ pub(super) fn with_function(destination: &mut ObjectDestination) {
     });
 }
 
+/// Changes a destination to convert to Parquet, without dictionaries and compression.
+pub(super) fn with_parquet(destination: &mut ObjectDestination) {
+    destination.conversion = Some(Conversion {
+        enabled: true,
+        input: InputFormat::Hive { timestamp_formats: Vec::new() },
+        parquet: ParquetOutput {
+            compression: "UNCOMPRESSED".to_owned(),
+            block_bytes: None,
+            page_bytes: None,
+            dictionary: false,
+            writer_v2: false,
+        },
+        schema: SchemaChoice::InferRelaxed,
+        shown: serde_json::Value::Null,
+    });
+}
+
 /// Changes a destination to sort by the partition key `p`.
 pub(super) fn with_partitions(destination: &mut ObjectDestination) {
     with_function(destination);
@@ -199,6 +218,20 @@ impl Node {
 
     pub(super) fn status(&self, name: &str) -> StreamStatusReport {
         self.handle(name).status()
+    }
+
+    /// A lane of the stream `name` that nobody runs.
+    pub(super) fn lane(&self, name: &str, shard: ShardId) -> Arc<LaneContext> {
+        Arc::new(LaneContext {
+            shared: Arc::clone(&self.shared),
+            shard,
+            name: name.to_owned(),
+            gauges: Arc::default(),
+            spill: Arc::default(),
+            doubts: Mutex::default(),
+            remaking: tokio::sync::Mutex::default(),
+            unread_bytes: AtomicU64::new(0),
+        })
     }
 
     /// Appends records; true when they were acknowledged.
@@ -287,6 +320,15 @@ impl Library for Scripted {
         let function: Arc<dyn Transform> = Arc::new(ScriptedFunction(self));
         Ok((1, function))
     }
+}
+
+/// Gives every record back as it is.
+pub(super) fn echo(batch: &Batch) -> Ran {
+    let mut ran = Ran::default();
+    for (source, record) in (0u32..).zip(batch.columns().iter()) {
+        answer(&mut ran.output, source, record, None);
+    }
+    ran
 }
 
 /// Appends an output of input `source` with the value of partition key `p` (none when empty).

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use millrace_log::{Disk, Intent};
 use millrace_transform::{Output, Ran};
-use millrace_types::Batch;
+use millrace_types::{Batch, Lane, ShardId};
+use parking_lot::{Condvar, Mutex};
 
 use super::store::Mood;
-use super::{World, answer, outbox_file, until, with_function};
+use super::{Node, World, answer, echo, outbox_file, until, with_function};
 use crate::intent::Body;
 use crate::status::StreamStatusReport;
 use crate::work::OUTPUT_MISSING;
@@ -29,18 +30,24 @@ fn decided(world: &mut World) -> Vec<(Intent, Body)> {
         let node = world.start().await.unwrap();
         let lines: Vec<String> = records().iter().map(|record| format!("{record}\n")).collect();
         assert!(node.put("s", &lines).await);
-        let shard = until("the shard", || node.shared.journal.shards().first().copied()).await;
-        until("the decision", || {
-            let intents = node.shared.journal.open_intents(shard);
-            let seen: BTreeSet<u64> =
-                intents.iter().flat_map(|i| i.members.iter()).flat_map(|(_, from, to)| from.get()..to.get()).collect();
-            (seen.len() == RECORDS).then_some(intents)
-        })
-        .await
+        decisions(&node, "s", RECORDS).await
     });
     world.cut_power(1);
     world.store.set(Mood::Fine);
-    intents.into_iter().map(|intent| (intent.clone(), Body::from_bytes(&intent.body).unwrap())).collect()
+    intents
+}
+
+/// The stream's open decisions, once they hold all `records`.
+async fn decisions(node: &Node, name: &str, records: usize) -> Vec<(Intent, Body)> {
+    let shard = ShardId::new(node.handle(name).config().id, Lane(0));
+    until("the decision", || {
+        let intents = node.shared.journal.open_intents(shard);
+        let seen: BTreeSet<u64> =
+            intents.iter().flat_map(|i| i.members.iter()).flat_map(|(_, from, to)| from.get()..to.get()).collect();
+        let read = |intent: Intent| (intent.clone(), Body::from_bytes(&intent.body).unwrap());
+        (seen.len() == records).then(|| intents.into_iter().map(read).collect())
+    })
+    .await
 }
 
 fn recover(world: &World) -> StreamStatusReport {
@@ -164,4 +171,68 @@ fn an_object_is_made_again_in_the_portions_that_its_function_is_given() {
     let portions = RECORDS * 4 / PORTION_BYTES as usize;
     assert!(calls.load(Ordering::SeqCst) >= 2 * portions, "for the object, and for the lane's own reading");
     assert!(largest.load(Ordering::SeqCst) <= PORTION_BYTES as usize);
+}
+
+#[test]
+fn a_function_that_stands_still_holds_up_no_other_stream() {
+    let mut world = World::new(10);
+    // One for the object that is made again, one for what its lane reads.
+    world.guests = 2;
+    world.stream("slow", with_function);
+    world.stream("s", |_| {});
+    world.functions.set(echo);
+    world.store.set(Mood::Gone);
+    let lost = world.life(async {
+        let node = world.start().await.unwrap();
+        assert!(node.put("s", &["s\n"]).await);
+        decisions(&node, "s", 1).await;
+        // Two objects, so that one waits for the other.
+        assert!(node.put("slow", &["a\n"]).await);
+        decisions(&node, "slow", 1).await;
+        assert!(node.put("slow", &["b\n"]).await);
+        decisions(&node, "slow", 2).await
+    });
+    world.cut_power(1);
+    assert_eq!(lost.len(), 2);
+    for (_, body) in &lost {
+        lose(&world, body, true);
+    }
+    let gate = Arc::new((Mutex::new(false), Condvar::new()));
+    let held = Arc::clone(&gate);
+    world.functions.set(move |batch| {
+        let (open, bell) = &*held;
+        let mut open = open.lock();
+        while !*open {
+            bell.wait(&mut open);
+        }
+        echo(batch)
+    });
+    world.life(async {
+        let node = world.start().await.unwrap();
+        until("both are in the function", || (world.functions.calls() >= 2 + 2).then_some(())).await;
+        let parked = until("it is shown", || node.status("slow").parked).await;
+        assert_eq!(parked.code, "delivery.remake");
+        // An object of the other is lost now, where it cannot be the first.
+        let (intent, body) = decisions(&node, "s", 1).await.remove(0);
+        lose(&world, &body, true);
+        until("it is made again", || {
+            let intents = node.shared.journal.open_intents(intent.shard);
+            (Body::from_bytes(&intents[0].body).unwrap().place != body.place).then_some(())
+        })
+        .await;
+        world.store.set(Mood::Fine);
+        node.drained("s").await;
+        assert_eq!(world.store.lines(), ["s"]);
+        assert_eq!(node.status("slow").parked.map(|parked| parked.code), Some("delivery.remake".to_owned()));
+        let (open, bell) = &*gate;
+        *open.lock() = true;
+        bell.notify_all();
+        node.drained("slow").await;
+        until("the alarms are over", || {
+            ["s", "slow"].iter().all(|name| node.status(name).parked.is_none()).then_some(())
+        })
+        .await;
+        node.stop().await;
+    });
+    assert_eq!(world.store.lines(), ["a", "b", "s"]);
 }

@@ -1,9 +1,11 @@
 //! Row groups and pages end where `BlockSizeBytes` and `PageSizeBytes` say.
 
+use millrace_types::{Columns, SeededEntropy};
 use parquet::file::reader::FileReader;
 
-use super::tests::{open_x, table, write};
+use super::tests::{open_x, relaxed, table, write};
 use super::*;
+use crate::{Compression, EncoderSettings, Format, Levels, ObjectEncoder};
 
 /// Without a dictionary and without compression: what is encoded is what is counted.
 fn plain(columns: &[(&str, &str)], block_bytes: Option<usize>, page_bytes: Option<usize>) -> ParquetSettings {
@@ -71,5 +73,37 @@ fn pages_end_at_the_page_size_that_is_given_and_nowhere_else() {
     }
     for (_, values) in pages(None) {
         assert!(values as usize <= PAGE_ROWS_DEFAULT + row::BATCH_ROWS + 2_000, "{values}");
+    }
+}
+
+#[test]
+fn a_row_group_that_is_ended_early_is_output_and_its_rows_stay() {
+    const ROWS: i64 = 30_000;
+    for columns in [plain(&[("id", "int"), ("text", "string")], None, None), relaxed()] {
+        let settings = EncoderSettings {
+            format: Format::Parquet(columns),
+            compression: Compression::Uncompressed,
+            levels: Levels::default(),
+            encryption: None,
+        };
+        let mut encoder = ObjectEncoder::new(&settings, &SeededEntropy::new(1)).unwrap();
+        let (mut file, mut groups) = (Vec::new(), 0);
+        for from in (0..ROWS).step_by(5_000) {
+            let rows: Vec<String> =
+                (from..from + 5_000).map(|n| format!(r#"{{"id":{n:5},"text":"{n:0500}"}}"#)).collect();
+            let ends: Vec<u32> = (1..=5_000).map(|nth| nth * u32::try_from(rows[0].len()).unwrap()).collect();
+            encoder.push(Columns { payload: rows.concat().as_bytes(), ends: &ends }, None).unwrap();
+            encoder.end_row_group().unwrap();
+            // With nothing in it there is none to end.
+            encoder.end_row_group().unwrap();
+            groups += 1;
+            file.extend(encoder.take_output());
+            // Room for the next rows, and nothing of those.
+            assert!(encoder.memory_bytes() <= row::BATCH_SOURCE_BYTES, "{} bytes are held", encoder.memory_bytes());
+        }
+        file.extend(encoder.finish().unwrap().rest);
+        let reader = opened(file);
+        let metadata = reader.metadata();
+        assert_eq!((metadata.num_row_groups(), metadata.file_metadata().num_rows()), (groups, ROWS));
     }
 }

@@ -126,6 +126,15 @@ impl ParquetObject {
         Ok(())
     }
 
+    /// Ends the row group, when it has rows.
+    pub(crate) fn end_row_group(&mut self) -> Result<(), Error> {
+        if let State::Writing(writing) = &mut self.state {
+            writing.write_rows()?;
+            writing.writer.flush()?;
+        }
+        Ok(())
+    }
+
     /// The finished bytes of the file, to be taken or changed in place.
     pub(crate) fn output(&mut self) -> &mut Vec<u8> {
         match &mut self.state {

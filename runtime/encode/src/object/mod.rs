@@ -157,6 +157,18 @@ impl ObjectEncoder {
         }
     }
 
+    /// Ends the row group of Parquet that is being written: its bytes are output then, and a small row
+    /// group is what that costs. Nothing to other formats, nor while the columns are still to be found.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn end_row_group(&mut self) -> Result<(), Error> {
+        if let Body::Parquet(parquet) = &mut self.body {
+            parquet.end_row_group()?;
+        }
+        self.seal_output()
+    }
+
     /// Takes the output that is finished so far, compressed and encrypted; the object goes on behind it.
     #[must_use]
     pub fn take_output(&mut self) -> Vec<u8> {

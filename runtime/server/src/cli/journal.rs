@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
 use millrace_log::RealDisk;
-use millrace_log::inspect::{self, DumpedFrame, MarkReport};
+use millrace_log::inspect::{self, DumpedFrame, MarkReport, Report};
 use millrace_types::{Lane, ShardId, StreamId};
 
 /// `millrace journal`.
@@ -19,15 +19,17 @@ pub(super) struct Journal {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check every frame, and that all is there that the mark says; exit status 1 when something is damaged
-    /// or gone.
+    /// Check every frame, and by the rules of a start that all is there; exit status 1 when something is
+    /// damaged or gone.
     Verify {
         /// The data directory.
+        #[arg(env = "MILLRACE_DATA_DIR", default_value = "millrace-data")]
         dir: PathBuf,
     },
     /// Print every frame, one a line.
     Dump {
         /// The data directory.
+        #[arg(env = "MILLRACE_DATA_DIR", default_value = "millrace-data")]
         dir: PathBuf,
         /// Frames of this shard only, as STREAM.LANE.
         #[arg(long)]
@@ -46,6 +48,33 @@ impl Journal {
 
 fn verify(dir: &Path) -> Result<()> {
     let report = inspect::verify(&RealDisk, &dir.join("journal"))?;
+    show(&report);
+    if let Some(loss) = &report.loss {
+        bail!(
+            "durable bytes of the journal in {} are gone; nothing was changed. A start refuses to go on without \
+             them, unless it is told to by journal.accept_loss = \"{}\"",
+            dir.display(),
+            loss.accept()
+        );
+    }
+    if let Some(why) = &report.refused {
+        bail!("a start of the journal in {} is refused: {why}; nothing was changed", dir.display());
+    }
+    if !report.missing.is_empty() {
+        bail!(
+            "files of the journal in {} are gone that held undelivered records, or may have: {}; nothing was changed",
+            dir.display(),
+            report.missing.join(", ")
+        );
+    }
+    if !report.is_whole() {
+        bail!("the journal in {} is damaged; nothing was changed", dir.display());
+    }
+    println!("whole");
+    Ok(())
+}
+
+fn show(report: &Report) {
     let mut files = Table::new();
     files.load_preset(NOTHING).set_header([
         "file",
@@ -77,24 +106,26 @@ fn verify(dir: &Path) -> Result<()> {
             println!("damaged: {} at {offset}, {bytes} bytes: {why}", file.file);
         }
     }
+    for range in &report.quarantined {
+        if let Some(shard) = range.shard {
+            let file = if range.file.is_empty() { String::new() } else { format!("{}: ", range.file) };
+            println!("missing: records {} to {} of shard {shard}: {file}{}", range.from, range.to, range.why);
+        }
+    }
+    for place in &report.hidden {
+        println!(
+            "unknown: {} at {}, {} bytes: whose records lay there only a later record or decision can tell \
+             (journal.unknown_records)",
+            place.file, place.offset, place.bytes
+        );
+    }
     for file in &report.unreadable {
         println!("unreadable: {file}");
     }
     println!("mark: {}", mark_line(&report.mark));
     if let Some(loss) = &report.loss {
         println!("lost: {loss}");
-        bail!(
-            "durable bytes of the journal in {} are gone; nothing was changed. A start refuses to go on without \
-             them, unless it is told to by journal.accept_loss = \"{}\"",
-            dir.display(),
-            loss.accept()
-        );
     }
-    if !report.is_whole() {
-        bail!("the journal in {} is damaged; nothing was changed", dir.display());
-    }
-    println!("whole");
-    Ok(())
 }
 
 fn mark_line(mark: &MarkReport) -> String {

@@ -4,7 +4,7 @@ use super::*;
 use crate::inspect;
 
 /// A directory with several segments, closed in the usual way.
-async fn filled(tail_bytes: usize) -> FakeDisk {
+pub(super) async fn filled(tail_bytes: usize) -> FakeDisk {
     let disk = FakeDisk::new(1);
     let settings = JournalSettings { tail_bytes, lag_segments: 1000, ..small() };
     let (journal, _) = open_with(&disk, settings).unwrap();
@@ -21,12 +21,12 @@ async fn filled(tail_bytes: usize) -> FakeDisk {
     disk
 }
 
-fn segments(disk: &FakeDisk) -> Vec<String> {
+pub(super) fn segments(disk: &FakeDisk) -> Vec<String> {
     disk.list(&dir()).unwrap().into_iter().filter(|name| name.ends_with(".seg")).collect()
 }
 
 /// Zeros in the place of the header of the `nth` frame of records of `shard`; answers where.
-fn destroy_header(disk: &FakeDisk, shard: ShardId, nth: usize) -> (String, u64) {
+pub(super) fn destroy_header(disk: &FakeDisk, shard: ShardId, nth: usize) -> (String, u64) {
     let mut frames = Vec::new();
     let filter = inspect::Filter { shard: Some(shard), kind: Some(inspect::Kind::Records) };
     inspect::dump(disk, &dir(), filter, &mut |frame| frames.push(frame.clone())).unwrap();

@@ -37,6 +37,11 @@ pub struct Hidden {
     pub bytes: u64,
 }
 
+impl Hidden {
+    /// The stable name of the condition, for users.
+    pub const SLUG: &'static str = "journal.unknown-records";
+}
+
 /// What a start found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {

@@ -16,6 +16,7 @@ use crate::status::{Hidden, Quarantined};
 use crate::store::Shard;
 
 const NO_FILE: &str = "no file holds these records";
+const NO_FRAME: &str = "no whole frame holds these records";
 
 /// Damage in a file, for the report.
 pub(super) struct Damaged {
@@ -36,13 +37,20 @@ impl Start<'_> {
                 tracing::error!(file = source.name(), %error, "damaged bytes cannot be copied; the file is kept");
                 self.store.keep(source);
             }
+            let hides = |place: &Hidden| {
+                place.file == source.name() && (damage.offset..damage.offset + damage.bytes).contains(&place.offset)
+            };
+            let why = match self.report.hidden.iter().any(hides) {
+                true => format!("{} ({})", damage.why, Hidden::SLUG),
+                false => damage.why.into(),
+            };
             self.report.quarantined.push(Quarantined {
                 shard: records.map(|header| header.shard),
                 from: Seq::new(records.map_or(0, |header| header.first)),
                 to: Seq::new(records.map_or(0, |header| header.end())),
                 file: source.name(),
                 offset: damage.offset,
-                why: damage.why.into(),
+                why,
             });
         }
         self.report_holes();
@@ -97,7 +105,7 @@ impl Start<'_> {
                 continue;
             }
             let (file, why) = match within {
-                Some(source) => (source.name(), "no whole frame holds these records"),
+                Some(source) => (source.name(), NO_FRAME),
                 None => {
                     let (names, why) = self.holders(&gone, id, from, to);
                     let file = names.join(", ");

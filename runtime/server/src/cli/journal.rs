@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
-use millrace_log::RealDisk;
 use millrace_log::inspect::{self, DumpedFrame, MarkReport, Report};
+use millrace_log::{Hidden, RealDisk};
 use millrace_types::{Lane, ShardId, StreamId};
 
 /// `millrace journal`.
@@ -114,9 +114,11 @@ fn show(report: &Report) {
     }
     for place in &report.hidden {
         println!(
-            "unknown: {} at {}, {} bytes: whose records lay there only a later record or decision can tell \
-             (journal.unknown_records)",
-            place.file, place.offset, place.bytes
+            "unknown: {} at {}, {} bytes: whose records lay there only a later record or decision can tell ({})",
+            place.file,
+            place.offset,
+            place.bytes,
+            Hidden::SLUG
         );
     }
     for file in &report.unreadable {
@@ -168,4 +170,35 @@ fn parse_shard(text: &str) -> Result<ShardId> {
     let numbers = text.split_once('.').and_then(|(stream, lane)| Some((stream.parse().ok()?, lane.parse().ok()?)));
     let (stream, lane) = numbers.with_context(|| format!("a shard is STREAM.LANE, two numbers, not {text}"))?;
     Ok(ShardId::new(StreamId(stream), Lane(lane)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        journal: Journal,
+    }
+
+    fn dir_of(args: &[&str]) -> PathBuf {
+        let journal = Command::try_parse_from([&["journal"], args].concat()).expect("these arguments").journal;
+        match journal.verb {
+            Verb::Verify { dir } | Verb::Dump { dir, .. } => dir,
+        }
+    }
+
+    #[test]
+    fn the_directory_is_the_one_that_the_server_takes_unless_it_is_given() {
+        let usual = std::env::var_os("MILLRACE_DATA_DIR").map_or_else(|| Settings::default().data_dir, PathBuf::from);
+        for verb in ["verify", "dump"] {
+            assert_eq!(dir_of(&[verb]), usual);
+            assert_eq!(dir_of(&[verb, "elsewhere"]), Path::new("elsewhere"));
+        }
+        assert_eq!(dir_of(&["dump", "--shard", "1.0"]), usual);
+    }
 }

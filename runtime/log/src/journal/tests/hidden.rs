@@ -55,6 +55,7 @@ fn a_destroyed_header_with_nothing_of_its_shard_behind_is_told_as_unknown() {
         assert!(!report.is_whole());
         assert_eq!(report.quarantined.iter().map(|range| range.shard).collect::<Vec<_>>(), [None]);
         let (journal, recovery) = open(&disk);
+        assert!(recovery.quarantined[0].why.contains(Hidden::SLUG), "{recovery:?}");
         let [Hidden { file: within, offset: at, bytes }] = &recovery.hidden[..] else { panic!("{recovery:?}") };
         assert_eq!((within, *at, &recovery.hidden), (&file, offset, &report.hidden));
         assert!(*bytes > 2 * 100, "{bytes}");

@@ -1,7 +1,8 @@
 //! The four ways in which Vector loses records that it had acknowledged, each as a test of ours. The first
 //! three have been seen to fail on servers with such bugs: commit before put, acknowledgement out of memory,
-//! acknowledgement by a full journal. The fourth goes by the journal's own count of syncs; that each of them is one,
-//! and comes before the answer, is shown by the journal's tests on a disk with live and durable images.
+//! acknowledgement by a full journal. The fourth goes by the journal's own count of syncs, which the writer keeps; that
+//! each of them is one, and comes before the answer, is counted by the disk itself, with its live and its durable
+//! image apart: `vector_losses_no_answer_comes_before_a_sync_of_its_own` in `runtime/log`.
 //!
 //! 1. Acknowledgements credited to the wrong records after a restart.
 //! 2. A 200 once a record is encoded and not yet written.

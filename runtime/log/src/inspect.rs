@@ -6,14 +6,14 @@ use std::path::Path;
 
 use millrace_types::{Seq, ShardId};
 
-use crate::Error;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, Unchanged};
 use crate::file::{FileHead, SETTLED, Source, run_of, segment_name, segment_number};
 use crate::frame::{self, Header, Kind as FrameKind};
 use crate::index;
-use crate::mark::{self, End, Loss, Mark};
+use crate::mark::{self, Loss, Mark};
 use crate::recovery;
 use crate::scan::{Durable, Scan, Window, scan};
+use crate::{Error, Hidden, JournalSettings, Quarantined};
 
 pub use crate::frame::Kind;
 
@@ -60,8 +60,16 @@ pub struct Report {
     pub unreadable: Vec<String>,
     /// What the mark says.
     pub mark: MarkReport,
-    /// Durable bytes that are gone from the journal's end.
+    /// Durable bytes that are gone from the journal's end: a start is refused.
     pub loss: Option<Loss>,
+    /// Why a start is refused else.
+    pub refused: Option<String>,
+    /// What a start would report: undecided records that cannot be read, and places that hide some.
+    pub quarantined: Vec<Quarantined>,
+    /// What a start would report: files that are gone and held undecided records, or may have.
+    pub missing: Vec<String>,
+    /// What a start would report: places of which nothing tells whose records lay there.
+    pub hidden: Vec<Hidden>,
 }
 
 /// What the mark says.
@@ -82,10 +90,28 @@ pub enum MarkReport {
 }
 
 impl Report {
-    /// True when nothing is damaged. A torn tail is no damage.
+    /// True when nothing is damaged or missing. A torn tail is no damage.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.loss.is_none() && self.unreadable.is_empty() && self.files.iter().all(|file| file.damage.is_empty())
+        self.loss.is_none()
+            && self.refused.is_none()
+            && self.quarantined.is_empty()
+            && self.unreadable.is_empty()
+            && self.files.iter().all(|file| file.damage.is_empty())
+    }
+
+    /// Takes over what a start says of the directory: its rules, and no others.
+    fn start(&mut self, disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
+        match recovery::recover(&Unchanged(disk), dir, &JournalSettings::default()) {
+            Ok(recovered) => {
+                let found = recovered.report;
+                (self.quarantined, self.missing, self.hidden) = (found.quarantined, found.missing, found.hidden);
+            }
+            Err(Error::Lost { loss, .. }) => self.loss = Some(*loss),
+            Err(error @ Error::Damaged { .. }) => self.refused = Some(error.to_string()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
@@ -119,19 +145,15 @@ pub struct Filter {
     pub kind: Option<Kind>,
 }
 
-/// Reads every frame of every segment and run, and holds the mark against them.
+/// Reads every frame of every segment and run, and judges as a start does whether all is there.
 ///
 /// # Errors
 /// [`Error::Io`] when a file cannot be read at all, or when there is neither a folder nor a mark.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
     let found = mark::read(disk, dir);
     let mut report = Report { mark: MarkReport::of(&found), ..Report::default() };
-    let mut newest: Option<End> = None;
     walk(disk, dir, found.mark(), &mut report.unreadable, &mut |source, file, head, scan| {
         let path = source.path(dir);
-        if !source.is_run() && recovery::is_begun(file, scan).map_err(Error::io("cannot read", path.clone()))? {
-            newest = Some(recovery::end_of(head, scan));
-        }
         let records = scan.frames.iter().filter(|(_, header)| header.kind == FrameKind::Records);
         for (_, header) in records.clone() {
             let shard = report
@@ -158,7 +180,7 @@ pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
         });
         Ok(())
     })?;
-    report.loss = mark::loss(found.mark(), newest);
+    report.start(disk, dir)?;
     Ok(report)
 }
 

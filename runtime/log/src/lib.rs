@@ -27,4 +27,4 @@ pub use fake::FakeDisk;
 pub use journal::{Commit, Intent, Journal, Read, Reader, ShardState};
 pub use mark::Loss;
 pub use settings::JournalSettings;
-pub use status::{JournalStatus, Quarantined, Recovery};
+pub use status::{Hidden, JournalStatus, Quarantined, Recovery};

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use millrace_types::{Counts, Members, Seq, ShardId};
 
 use crate::Intent;
-use crate::frame::{Body, Kind, plain, u32_at, u64_at};
+use crate::file::FRAMES_AT;
+use crate::frame::{Body, HEADER_BYTES, Header, Kind, plain, u32_at, u64_at};
 use crate::store::{Shard, Store};
 
 /// A part is closed when it is this long; only a single longer entry makes a longer one.
@@ -87,6 +88,23 @@ impl Parts {
         }
         self.done
     }
+}
+
+/// The copies lie in pages of their own.
+const PAGE_BYTES: u64 = 4096;
+
+/// Where the second copy begins when the first one ends at `end`; a pad fills what lies between.
+pub(crate) fn second_copy_at(end: u64) -> u64 {
+    (end + HEADER_BYTES as u64).next_multiple_of(PAGE_BYTES)
+}
+
+/// Where the second copy ends, by the whole parts among a segment's frames: all of them in one copy or the
+/// other, or the segment has no snapshot that can be read.
+pub(crate) fn copies_end<'a>(frames: impl Iterator<Item = &'a Header>) -> u64 {
+    let parts = frames.filter(|header| header.kind == Kind::Snapshot);
+    let bytes: BTreeMap<u64, u64> = parts.map(|header| (header.first, header.frame_bytes())).collect();
+    let bytes: u64 = bytes.values().sum();
+    second_copy_at(FRAMES_AT + bytes) + bytes
 }
 
 /// What a snapshot says.

@@ -26,6 +26,22 @@ pub struct Quarantined {
     pub why: String,
 }
 
+/// A place in the newest segment where records may have lain of which nothing tells whose they were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hidden {
+    /// File name below the journal's directory.
+    pub file: String,
+    /// Where in the file, bytes.
+    pub offset: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Hidden {
+    /// The stable name of the condition, for users.
+    pub const SLUG: &'static str = "journal.unknown-records";
+}
+
 /// What a start found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recovery {
@@ -41,6 +57,11 @@ pub struct Recovery {
     pub indexes_rebuilt: usize,
     /// Damaged ranges.
     pub quarantined: Vec<Quarantined>,
+    /// Files that are gone and held undecided records, or may have: each range says how sure that is.
+    pub missing: Vec<String>,
+    /// Places whose records are in no count, but for those that a later record or decision shows to be
+    /// missing: these are among the damaged ranges, with their shard.
+    pub hidden: Vec<Hidden>,
     /// Files that could not be used and were moved to `quarantine/`.
     pub set_aside: Vec<String>,
     /// Why the mark could not be asked; none when it could, or when there was no journal. Without it a

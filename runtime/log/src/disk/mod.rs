@@ -2,12 +2,14 @@
 //! Everything here blocks.
 
 mod real;
+mod unchanged;
 
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
 pub use real::RealDisk;
+pub(crate) use unchanged::Unchanged;
 
 /// A file system, as far as durable data needs one.
 pub trait Disk: Send + Sync + Debug {

@@ -34,6 +34,8 @@ pub(crate) use body::{Body, commit, decode_commit, decode_intent, decode_records
 
 /// Bytes of a frame's header.
 pub(crate) const HEADER_BYTES: usize = 48;
+/// Bytes of the shortest frame of records: one empty record, with an arrival and an end, padded.
+pub(crate) const RECORDS_BYTES_MIN: u64 = HEADER_BYTES as u64 + 16;
 /// Frames begin at multiples of this.
 pub(crate) const ALIGN_BYTES: usize = 8;
 pub(crate) const MAGIC: [u8; 4] = *b"MRF1";

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::marker::MARK_INTERVAL;
-use super::settle;
+use super::settle::{self, PassedOver};
 use super::shared::Shared;
 use crate::disk::DiskFile;
 use crate::file::{FileHead, Source};
@@ -37,9 +37,10 @@ fn round(shared: &Shared) {
     shared.marker.keep(shared);
     shared.spares.prepare(shared);
     write_indexes(shared);
+    let mut passed_over = PassedOver::new();
     loop {
         collect(shared);
-        if shared.is_stopping() || !settle::settle_one(shared) {
+        if shared.is_stopping() || !settle::settle_one(shared, &mut passed_over) {
             return;
         }
     }

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use super::shared::Shared;
 use crate::disk::DiskFile;
 use crate::file::{FRAMES_AT, FileHead, FileKind, Source};
-use crate::frame::{ALIGN_BYTES, Body, HEADER_BYTES, Kind, plain};
+use crate::frame::{Body, HEADER_BYTES, Kind, plain};
 use crate::index::Refs;
 use crate::snapshot;
 use crate::store::{Phase, Segment};
-
-/// The copies of a snapshot lie in pages of their own.
-const PAGE_BYTES: u64 = 4096;
 
 /// The segment that is written.
 #[derive(Debug)]
@@ -121,13 +118,14 @@ impl NewSegment {
 }
 
 /// The bytes of a new segment: head, snapshot, padding to a page, snapshot.
-fn beginning(head: &FileHead, snapshot: &[Body]) -> Vec<u8> {
+fn beginning(head: &FileHead, parts: &[Body]) -> Vec<u8> {
     let mut bytes = head.encode();
-    let write = |bytes: &mut Vec<u8>| snapshot.iter().for_each(|part| part.write_to(bytes, FRAMES_AT, head.salt));
+    let write = |bytes: &mut Vec<u8>| parts.iter().for_each(|part| part.write_to(bytes, FRAMES_AT, head.salt));
     write(&mut bytes);
-    let end = bytes.len() + HEADER_BYTES;
-    let page = usize::try_from(PAGE_BYTES).unwrap_or(ALIGN_BYTES);
-    plain(Kind::Pad, vec![0; end.next_multiple_of(page) - end]).write_to(&mut bytes, FRAMES_AT, head.salt);
+    let end = bytes.len() as u64;
+    #[expect(clippy::cast_possible_truncation, reason = "less than two pages")]
+    let pad = (snapshot::second_copy_at(end) - end) as usize - HEADER_BYTES;
+    plain(Kind::Pad, vec![0; pad]).write_to(&mut bytes, FRAMES_AT, head.salt);
     write(&mut bytes);
     bytes
 }

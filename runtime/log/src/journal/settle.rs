@@ -3,8 +3,11 @@
 //!
 //! A segment that is mostly pinned records is left as it is: copying it would free little. So what
 //! lagging shards hold costs at most twice its size.
+//!
+//! A shard that cannot be settled, because all of its frames are damaged or cannot be read now, is passed
+//! over until the next round: what it pins stays, the others are settled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
@@ -41,31 +44,39 @@ struct From {
     refs: Option<Arc<Refs>>,
 }
 
-/// Settles one shard, when one lags. False when there was nothing to do or it failed.
-pub(super) fn settle_one(shared: &Shared) -> bool {
-    let Some(plan) = plan(&shared.store.lock(), shared) else { return false };
+/// Shards that could not be settled in this round.
+pub(super) type PassedOver = HashSet<ShardId>;
+
+/// Settles one shard that lags, or adds it to those that are `passed_over`. False when nothing more can be
+/// settled in this round.
+pub(super) fn settle_one(shared: &Shared, passed_over: &mut PassedOver) -> bool {
+    let Some(plan) = plan(&shared.store.lock(), shared, passed_over) else { return false };
     match copy(shared, &plan) {
         Ok(Some((run, summary))) => {
-            let mut store = shared.store.lock();
-            store.settle(run, &summary);
-            true
+            shared.store.lock().settle(run, &summary);
         }
-        Ok(None) => false,
+        // Its frames are all damaged, and are set aside and reported by now.
+        Ok(None) => {
+            passed_over.insert(plan.shard);
+        }
         Err(error) => {
             tracing::warn!(shard = %plan.shard, %error, "a lagging shard cannot be settled now");
-            false
+            passed_over.insert(plan.shard);
+            // A full disk has no room for the others' either.
+            return error.kind() != io::ErrorKind::StorageFull;
         }
     }
+    true
 }
 
 /// True when there is nothing to settle or to remove.
 #[cfg(test)]
 pub(super) fn is_idle(shared: &Shared) -> bool {
     let store = shared.store.lock();
-    plan(&store, shared).is_none() && !store.has_garbage()
+    plan(&store, shared, &PassedOver::new()).is_none() && !store.has_garbage()
 }
 
-fn plan(store: &Store, shared: &Shared) -> Option<Plan> {
+fn plan(store: &Store, shared: &Shared, passed_over: &PassedOver) -> Option<Plan> {
     let sealed: Vec<u64> = store
         .segments
         .iter()
@@ -90,10 +101,12 @@ fn plan(store: &Store, shared: &Shared) -> Option<Plan> {
         let valid = store.segments.get(number).map_or(0, |segment| segment.valid_bytes);
         pinned.get(number).is_some_and(|bytes| bytes * 2 <= valid)
     };
-    let oldest = lagging.iter().find(|number| sparse(number))?;
-    let shard = *pinning.get(oldest)?.iter().min()?;
+    let (oldest, shard) = lagging.iter().filter(|number| sparse(number)).find_map(|number| {
+        let shards = pinning.get(number)?.iter();
+        Some((*number, *shards.filter(|shard| !passed_over.contains(shard)).min()?))
+    })?;
     let is_sealed = |number: &u64| sealed.binary_search(number).is_ok();
-    Some(plan_shard(store, shard, *oldest, shared.settings.segment_bytes / SMALL_RUN_PART, |number| {
+    Some(plan_shard(store, shard, oldest, shared.settings.segment_bytes / SMALL_RUN_PART, |number| {
         is_sealed(number) && sparse(number)
     }))
 }

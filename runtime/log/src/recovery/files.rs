@@ -114,6 +114,12 @@ pub(super) fn runs(disk: &dyn Disk, dir: &Path) -> Result<Vec<Source>, Error> {
     Ok(names.iter().filter_map(|name| run_of(name)).collect())
 }
 
+/// The runs whose index lies there, be the run itself there or not.
+pub(super) fn runs_of_indexes(disk: &dyn Disk, dir: &Path) -> Vec<Source> {
+    let names = disk.list(&dir.join(SETTLED)).unwrap_or_default();
+    names.iter().filter_map(|name| run_of(&format!("{}.run", name.strip_suffix(".idx")?))).collect()
+}
+
 /// Removes a file and its index. What stays is removed by a later start.
 pub(crate) fn remove(disk: &dyn Disk, dir: &Path, source: &Source) {
     // The index goes last: with it a segment that comes back is known for what it is.

@@ -7,27 +7,28 @@
 
 mod files;
 mod replay;
+mod report;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use millrace_types::{Entropy, Seq, ShardId, SystemEntropy};
+use millrace_types::{Entropy, Seq, SystemEntropy};
 
 use crate::disk::{Disk, DiskFile};
 use crate::file::{FileHead, FileKind, SETTLED, Source, segment_name};
 use crate::frame::Kind;
-use crate::index::{self, Known, Summary};
+use crate::index::{self, Known};
 use crate::mark::{self, End, Mark};
 use crate::quarantine;
-use crate::scan::{Damage, Durable, Scan};
+use crate::scan::{Durable, Scan};
 use crate::snapshot::Snapshot;
 use crate::store::{Phase, Run, Segment, Store};
 use crate::{Error, JournalSettings, Quarantined, Recovery};
 
 use files::Files;
 pub(crate) use files::remove;
+use report::Damaged;
 
 /// Nonzero bytes behind which a headless file is surely no torn first segment.
 const TORN_HEAD_BYTES_MAX: u64 = 64 * 1024;
@@ -140,12 +141,6 @@ fn mark_note(mark: &mark::Found, files: &Files) -> Option<String> {
         mark::Found::Absent if !files.heads.is_empty() => Some("an earlier version wrote none".into()),
         _ => None,
     }
-}
-
-/// Damage in a file, for the report.
-struct Damaged {
-    source: Source,
-    damage: Damage,
 }
 
 impl<'a> Start<'a> {
@@ -268,6 +263,7 @@ impl<'a> Start<'a> {
     fn take_scanned(&mut self, number: u64, scanned: Scanned, damaged: &mut Vec<Damaged>) -> Result<(), Error> {
         let path = self.dir.join(segment_name(number));
         let refs = index::refs_of(&*scanned.file, &scanned.scan).map_err(Error::io("cannot read", path))?;
+        self.report_hidden(number, &scanned.scan);
         let known = Known {
             valid_bytes: scanned.scan.valid_bytes,
             index_bytes: 0,
@@ -370,62 +366,6 @@ impl<'a> Start<'a> {
         Ok(())
     }
 
-    /// Copies damaged bytes aside, and lists every record that should be there and is not.
-    fn report_damage(&mut self, damaged: Vec<Damaged>) {
-        for Damaged { source, damage } in damaged {
-            let records = damage.header.filter(|header| header.kind == Kind::Records);
-            let watermark = |shard: ShardId| self.store.shards.get(&shard).map(|shard| shard.watermark.get());
-            if records.is_some_and(|header| watermark(header.shard).is_none_or(|mark| header.end() <= mark)) {
-                continue;
-            }
-            if let Err(error) = quarantine::copy(self.disk, self.dir, source, damage.offset, damage.bytes) {
-                tracing::error!(file = source.name(), %error, "damaged bytes cannot be copied; the file is kept");
-                self.store.keep(source);
-            }
-            self.report.quarantined.push(Quarantined {
-                shard: records.map(|header| header.shard),
-                from: Seq::new(records.map_or(0, |header| header.first)),
-                to: Seq::new(records.map_or(0, |header| header.end())),
-                file: source.name(),
-                offset: damage.offset,
-                why: damage.why.into(),
-            });
-        }
-        self.report_holes();
-    }
-
-    fn report_holes(&mut self) {
-        let mut missing: Vec<(ShardId, Seq, Seq, String)> = Vec::new();
-        for (id, shard) in &self.store.shards {
-            missing.extend(shard.holes().into_iter().map(|(from, to)| (*id, from, to, String::new())));
-            for (first, place) in shard.places.iter().filter(|(first, place)| place.records < place.end - **first) {
-                let whole = Summary {
-                    shard: *id,
-                    first: (*first).max(shard.watermark.get()),
-                    end: place.end,
-                    bytes: 0,
-                    records: 0,
-                    oldest_ms: 0,
-                };
-                let holes = files::holes_within(&self.store, self.disk, self.dir, place.source, &whole);
-                let name = place.source.name();
-                missing.extend(holes.into_iter().map(|(from, to)| (*id, Seq::new(from), Seq::new(to), name.clone())));
-            }
-        }
-        missing.sort_unstable_by_key(|(shard, from, ..)| (*shard, *from));
-        for (shard, from, to, file) in missing {
-            let told = self
-                .report
-                .quarantined
-                .iter()
-                .any(|range| range.shard == Some(shard) && range.from <= from && range.to >= to);
-            if !told {
-                let why = "no whole frame holds these records".into();
-                self.report.quarantined.push(Quarantined { shard: Some(shard), from, to, file, offset: 0, why });
-            }
-        }
-    }
-
     fn set_aside(&mut self, number: u64, data_end: u64) -> Result<(), Error> {
         let name = quarantine::set_aside(self.disk, self.dir, &segment_name(number), Some(data_end))?;
         self.report.set_aside.push(name);
@@ -446,13 +386,8 @@ fn is_used(scan: &Scan) -> bool {
         || scan.damage.iter().any(|damage| damage.header.is_some_and(|header| other(header.kind)))
 }
 
-/// True when a segment was begun: its snapshot was durable before anything else came to be in it.
-pub(crate) fn is_begun(file: &dyn DiskFile, scan: &Scan) -> io::Result<bool> {
-    Ok(is_used(scan) || replay::read_snapshot(file, scan)?.is_some())
-}
-
 /// The end of the newest segment, for the mark.
-pub(crate) fn end_of(head: &FileHead, scan: &Scan) -> End {
+fn end_of(head: &FileHead, scan: &Scan) -> End {
     End {
         number: head.number,
         salt: head.salt,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
-use millrace_log::RealDisk;
-use millrace_log::inspect::{self, DumpedFrame, MarkReport};
+use millrace_log::inspect::{self, DumpedFrame, MarkReport, Report};
+use millrace_log::{Hidden, RealDisk};
 use millrace_types::{Lane, ShardId, StreamId};
 
 /// `millrace journal`.
@@ -19,15 +19,17 @@ pub(super) struct Journal {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Check every frame, and that all is there that the mark says; exit status 1 when something is damaged
-    /// or gone.
+    /// Check every frame, and by the rules of a start that all is there; exit status 1 when something is
+    /// damaged or gone.
     Verify {
         /// The data directory.
+        #[arg(env = "MILLRACE_DATA_DIR", default_value = "millrace-data")]
         dir: PathBuf,
     },
     /// Print every frame, one a line.
     Dump {
         /// The data directory.
+        #[arg(env = "MILLRACE_DATA_DIR", default_value = "millrace-data")]
         dir: PathBuf,
         /// Frames of this shard only, as STREAM.LANE.
         #[arg(long)]
@@ -46,6 +48,33 @@ impl Journal {
 
 fn verify(dir: &Path) -> Result<()> {
     let report = inspect::verify(&RealDisk, &dir.join("journal"))?;
+    show(&report);
+    if let Some(loss) = &report.loss {
+        bail!(
+            "durable bytes of the journal in {} are gone; nothing was changed. A start refuses to go on without \
+             them, unless it is told to by journal.accept_loss = \"{}\"",
+            dir.display(),
+            loss.accept()
+        );
+    }
+    if let Some(why) = &report.refused {
+        bail!("a start of the journal in {} is refused: {why}; nothing was changed", dir.display());
+    }
+    if !report.missing.is_empty() {
+        bail!(
+            "files of the journal in {} are gone that held undelivered records, or may have: {}; nothing was changed",
+            dir.display(),
+            report.missing.join(", ")
+        );
+    }
+    if !report.is_whole() {
+        bail!("the journal in {} is damaged; nothing was changed", dir.display());
+    }
+    println!("whole");
+    Ok(())
+}
+
+fn show(report: &Report) {
     let mut files = Table::new();
     files.load_preset(NOTHING).set_header([
         "file",
@@ -77,24 +106,28 @@ fn verify(dir: &Path) -> Result<()> {
             println!("damaged: {} at {offset}, {bytes} bytes: {why}", file.file);
         }
     }
+    for range in &report.quarantined {
+        if let Some(shard) = range.shard {
+            let file = if range.file.is_empty() { String::new() } else { format!("{}: ", range.file) };
+            println!("missing: records {} to {} of shard {shard}: {file}{}", range.from, range.to, range.why);
+        }
+    }
+    for place in &report.hidden {
+        println!(
+            "unknown: {} at {}, {} bytes: whose records lay there only a later record or decision can tell ({})",
+            place.file,
+            place.offset,
+            place.bytes,
+            Hidden::SLUG
+        );
+    }
     for file in &report.unreadable {
         println!("unreadable: {file}");
     }
     println!("mark: {}", mark_line(&report.mark));
     if let Some(loss) = &report.loss {
         println!("lost: {loss}");
-        bail!(
-            "durable bytes of the journal in {} are gone; nothing was changed. A start refuses to go on without \
-             them, unless it is told to by journal.accept_loss = \"{}\"",
-            dir.display(),
-            loss.accept()
-        );
     }
-    if !report.is_whole() {
-        bail!("the journal in {} is damaged; nothing was changed", dir.display());
-    }
-    println!("whole");
-    Ok(())
 }
 
 fn mark_line(mark: &MarkReport) -> String {
@@ -137,4 +170,35 @@ fn parse_shard(text: &str) -> Result<ShardId> {
     let numbers = text.split_once('.').and_then(|(stream, lane)| Some((stream.parse().ok()?, lane.parse().ok()?)));
     let (stream, lane) = numbers.with_context(|| format!("a shard is STREAM.LANE, two numbers, not {text}"))?;
     Ok(ShardId::new(StreamId(stream), Lane(lane)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::settings::Settings;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        journal: Journal,
+    }
+
+    fn dir_of(args: &[&str]) -> PathBuf {
+        let journal = Command::try_parse_from([&["journal"], args].concat()).expect("these arguments").journal;
+        match journal.verb {
+            Verb::Verify { dir } | Verb::Dump { dir, .. } => dir,
+        }
+    }
+
+    #[test]
+    fn the_directory_is_the_one_that_the_server_takes_unless_it_is_given() {
+        let usual = std::env::var_os("MILLRACE_DATA_DIR").map_or_else(|| Settings::default().data_dir, PathBuf::from);
+        for verb in ["verify", "dump"] {
+            assert_eq!(dir_of(&[verb]), usual);
+            assert_eq!(dir_of(&[verb, "elsewhere"]), Path::new("elsewhere"));
+        }
+        assert_eq!(dir_of(&["dump", "--shard", "1.0"]), usual);
+    }
 }

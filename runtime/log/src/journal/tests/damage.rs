@@ -4,7 +4,7 @@ use super::*;
 use crate::inspect;
 
 /// A directory with several segments, closed in the usual way.
-async fn filled(tail_bytes: usize) -> FakeDisk {
+pub(super) async fn filled(tail_bytes: usize) -> FakeDisk {
     let disk = FakeDisk::new(1);
     let settings = JournalSettings { tail_bytes, lag_segments: 1000, ..small() };
     let (journal, _) = open_with(&disk, settings).unwrap();
@@ -21,8 +21,19 @@ async fn filled(tail_bytes: usize) -> FakeDisk {
     disk
 }
 
-fn segments(disk: &FakeDisk) -> Vec<String> {
+pub(super) fn segments(disk: &FakeDisk) -> Vec<String> {
     disk.list(&dir()).unwrap().into_iter().filter(|name| name.ends_with(".seg")).collect()
+}
+
+/// Zeros in the place of the header of the `nth` frame of records of `shard`; answers where.
+pub(super) fn destroy_header(disk: &FakeDisk, shard: ShardId, nth: usize) -> (String, u64) {
+    let mut frames = Vec::new();
+    let filter = inspect::Filter { shard: Some(shard), kind: Some(inspect::Kind::Records) };
+    inspect::dump(disk, &dir(), filter, &mut |frame| frames.push(frame.clone())).unwrap();
+    let frame = frames.swap_remove(nth);
+    let at = usize::try_from(frame.offset).unwrap();
+    assert!(disk.corrupt(&dir().join(&frame.file), |bytes| bytes[at..at + frame::HEADER_BYTES].fill(0)));
+    (frame.file, frame.offset)
 }
 
 /// What both shards give; every record that comes is right.
@@ -244,5 +255,29 @@ fn a_payload_that_looks_like_a_frame_is_not_taken_for_one() {
         assert!(!recovery.quarantined.is_empty());
         let (records, gaps) = read_to(&mut journal.reader(shard(1), Seq::ZERO), Seq::new(9)).await;
         assert_eq!((records, gaps), (vec![(8, record(1, 0, 10))], vec![(Seq::ZERO, Seq::new(8))]));
+    });
+}
+
+#[test]
+fn numbers_that_an_intent_names_are_not_given_again_though_their_records_left_no_trace() {
+    run(async {
+        let disk = FakeDisk::new(1);
+        let (journal, _) = open(&disk);
+        assert_eq!(journal.append(shard(1), batch(1, 3, 100)).await.unwrap(), Seq::ZERO);
+        let mut members = millrace_types::Members::new();
+        members.insert(0, Seq::new(1), Seq::new(3));
+        let intent = Intent { shard: shard(1), id: 7, members, body: bytes::Bytes::new() };
+        journal.intent(intent.clone()).await.unwrap();
+        journal.close().await;
+        destroy_header(&disk, shard(1), 0);
+        let (journal, recovery) = open(&disk);
+        assert_eq!(journal.open_intents(shard(1)), [intent]);
+        let state = journal.shard(shard(1)).unwrap();
+        assert_eq!((state.next, state.counts.accepted), (Seq::new(3), 3));
+        let told = recovery.quarantined.iter().find(|range| range.shard == Some(shard(1))).unwrap();
+        assert_eq!((told.from, told.to), (Seq::ZERO, Seq::new(3)), "missing, and told");
+        assert_eq!(journal.append(shard(1), batch(2, 1, 10)).await.unwrap(), Seq::new(3), "no number twice");
+        let (records, gaps) = read_to(&mut journal.reader(shard(1), Seq::ZERO), Seq::new(4)).await;
+        assert_eq!((records, gaps), (vec![(3, record(2, 0, 10))], vec![(Seq::ZERO, Seq::new(3))]));
     });
 }

@@ -174,3 +174,30 @@ fn what_a_kill_left_unsynced_outlives_a_power_cut_once_a_start_believes_it() {
         });
     }
 }
+
+#[test]
+fn the_name_of_a_run_that_a_kill_left_unsynced_outlives_a_power_cut_once_a_start_believes_it() {
+    run(async {
+        let disk = FakeDisk::new(1);
+        let (journal, _) = open(&disk);
+        let parked = space::lag(&journal, 200).await;
+        until("it is settled", || journal.status().runs > 0 && settle::is_idle(&journal.handle.shared)).await;
+        journal.close().await;
+        let folder = dir().join(SETTLED);
+        let name = disk.list(&folder).unwrap().into_iter().find(|name| name.ends_with(".run")).unwrap();
+        let (run, unfinished) = (folder.join(&name), folder.join(&name).with_extension("tmp"));
+        disk.rename(&run, &unfinished).unwrap();
+        disk.sync_dir(&folder).unwrap();
+        // Killed between the rename and the sync of the name: the run takes the place of segments from here on.
+        disk.rename(&unfinished, &run).unwrap();
+        recover(&disk, &dir(), &small()).unwrap();
+        for seed in 0..20 {
+            let left = disk.crash(seed);
+            let (journal, recovery) = open(&left);
+            assert_eq!(recovery.quarantined, [], "seed {seed}");
+            let (records, gaps) = read_to(&mut journal.reader(shard(1), Seq::ZERO), Seq::new(parked)).await;
+            assert_eq!((records.len() as u64, gaps), (parked, Vec::new()), "seed {seed}");
+            journal.close().await;
+        }
+    });
+}

@@ -2,7 +2,9 @@
 
 mod damage;
 mod faults;
+mod hidden;
 mod loss;
+mod missing;
 mod model;
 mod oracle;
 mod runs;

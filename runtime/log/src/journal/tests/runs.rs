@@ -3,6 +3,7 @@
 use super::*;
 use crate::disk::Disk;
 use crate::fake::{EIO, Op};
+use crate::inspect;
 
 /// A journal in which shard 1 lags and is settled; and how many records it has.
 async fn settled(disk: &FakeDisk) -> (Journal, u64) {
@@ -81,4 +82,40 @@ fn settling_reads_again_and_keeps_what_it_could_not_read() {
             journal.close().await;
         });
     }
+}
+
+#[test]
+fn a_shard_of_damaged_frames_alone_does_not_hold_up_the_others() {
+    run(async {
+        let disk = FakeDisk::new(1);
+        let settings = JournalSettings { tail_bytes: 0, lag_segments: 1000, ..small() };
+        let (journal, _) = open_with(&disk, settings).unwrap();
+        // Shard 0 is looked at before shard 1, and pins the same segment.
+        for tag in 0..5 {
+            journal.append(shard(0), batch(tag, 1, 300)).await.unwrap();
+        }
+        let parked = space::lag(&journal, 120).await;
+        until("it has an index", || disk.open(&dir().join("0000000000000001.idx")).is_ok()).await;
+        journal.close().await;
+        let filter = inspect::Filter { shard: Some(shard(0)), kind: Some(inspect::Kind::Records) };
+        let mut frames = Vec::new();
+        inspect::dump(&disk, &dir(), filter, &mut |frame| frames.push(frame.clone())).unwrap();
+        for frame in &frames {
+            let at = usize::try_from(frame.offset).unwrap() + 70;
+            assert!(disk.corrupt(&dir().join(&frame.file), |bytes| bytes[at] ^= 4));
+        }
+        let (journal, recovery) = open_with(&disk, JournalSettings { tail_bytes: 0, ..small() }).unwrap();
+        assert_eq!(recovery.quarantined, [], "an indexed segment is not read at a start");
+        let settled = || journal.shard(shard(1)).unwrap().settled_bytes > 0;
+        until("the other shard is settled", settled).await;
+        let (records, gaps) = read_to(&mut journal.reader(shard(1), Seq::ZERO), Seq::new(parked)).await;
+        assert_eq!((records.len() as u64, gaps), (parked, Vec::new()));
+        let told = journal.status().quarantined;
+        let ranges: Vec<_> = told.iter().map(|range| (range.shard, range.from.get(), range.to.get())).collect();
+        assert_eq!(ranges, (0..5).map(|nth| (Some(shard(0)), nth, nth + 1)).collect::<Vec<_>>());
+        assert_eq!(disk.list(&dir().join(QUARANTINE)).unwrap().len(), 5, "the bytes are kept");
+        let (records, gaps) = read_to(&mut journal.reader(shard(0), Seq::ZERO), Seq::new(5)).await;
+        assert_eq!((records.len(), gaps.iter().map(|(from, to)| to.since(*from)).sum::<u64>()), (0, 5));
+        journal.close().await;
+    });
 }

@@ -83,7 +83,9 @@ fn headroom_limit_and_backlog_refuse_by_name() {
             }
         }
         assert!(matches!(journal.status().refusing, Some(Refusal::Limit { .. })));
-        assert!(journal.status().bytes_on_disk <= 6 * SEGMENT_BYTES);
+        // An index comes when its segment is full, and takes less than a KiB here.
+        let status = journal.status();
+        assert!(status.bytes_on_disk <= 6 * SEGMENT_BYTES + 6 * 1024, "{}", status.bytes_on_disk);
     });
 }
 

@@ -5,6 +5,8 @@ use millrace_types::Members;
 
 use super::*;
 use crate::disk::{Disk, RealDisk};
+use crate::fake::Op;
+use crate::inspect;
 
 #[test]
 fn records_come_back_from_memory_and_from_disk() {
@@ -205,5 +207,28 @@ fn many_callers_share_few_syncs() {
         assert!(firsts.into_iter().eq(0..500), "each its own place");
         assert!(journal.status().fsyncs < 400, "{} syncs", journal.status().fsyncs);
         assert_eq!(journal.status().appended_records, 500);
+    });
+}
+
+/// The fourth way in which another product loses acknowledged records: fsync on a timer, or none. The disk
+/// itself counts here, and says what a power cut at the moment of the answer leaves.
+#[test]
+fn vector_losses_no_answer_comes_before_a_sync_of_its_own() {
+    run(async {
+        let disk = FakeDisk::new(1);
+        let (journal, _) = open(&disk);
+        until("the next segment is prepared", || journal.status().segments == 2).await;
+        let syncs = || disk.ops_within(Op::SyncData, "0000000000000001.seg");
+        for nth in 0..40 {
+            let before = syncs();
+            assert_eq!(journal.append(shard(1), batch(nth, 1, 100)).await.unwrap(), Seq::new(nth));
+            assert!(syncs() > before, "append {nth} was answered with no sync of the segment between");
+            let left = inspect::verify(&disk.crash(nth), &dir()).unwrap();
+            assert_eq!(left.shards[&shard(1)].records, nth + 1, "append {nth} was answered and is not durable");
+        }
+        let before = syncs();
+        journal.commit(done(shard(1), 40)).await.unwrap();
+        assert!(syncs() > before, "a commit as well");
+        journal.close().await;
     });
 }

@@ -29,7 +29,7 @@ use crate::client::{Client, Credentials};
 
 /// Kinesis-family streams on your own machine: records in, WebAssembly turns, objects out.
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version, disable_help_subcommand = true)]
+#[command(name = "millrace", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -134,6 +134,22 @@ pub(crate) fn read_bounded(path: &std::path::Path, bytes_max: u64) -> std::io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Command, clap::Error> {
+        let words = std::iter::once("millrace").chain(words.iter().copied());
+        Cli::try_parse_from(words).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn help_is_a_word_as_well_as_a_flag() {
+        use clap::error::ErrorKind::DisplayHelp;
+        for words in [&["help"] as &[_], &["help", "deploy"], &["deploy", "help", "--help"], &["help", "schema", "put"]] {
+            let shown = parsed(words).expect_err("help");
+            assert_eq!(shown.kind(), DisplayHelp, "{words:?}: {shown}");
+        }
+        let (word, flag) = (parsed(&["help", "deploy"]), parsed(&["deploy", "--help"]));
+        assert_eq!(word.expect_err("help").to_string(), flag.expect_err("help").to_string());
+    }
 
     #[test]
     fn a_key_is_given_once() {

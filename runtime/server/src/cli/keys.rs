@@ -14,7 +14,7 @@ pub(super) struct Keys {
     verb: Verb,
     /// The data directory.
     #[arg(long, env = "MILLRACE_DATA_DIR", default_value = "millrace-data", global = true)]
-    data_dir: PathBuf,
+    pub(super) data_dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ mod test;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -68,7 +69,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Endpoint {
     /// URL of the server.
-    #[arg(long, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:4573")]
+    #[arg(long, value_name = "URL", env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:4573", global = true)]
     endpoint: String,
 }
 
@@ -105,11 +106,12 @@ fn client(command: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.context("starting the async runtime")?.block_on(command)
 }
 
-/// The pairs of a flag that takes KEY=VALUE; a key that is given twice is refused, not the last taken.
+/// The pairs of a flag that takes KEY=VALUE; a key that is empty, or is given twice, is refused.
 fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for pair in pairs {
         let (key, value) = pair.split_once('=').with_context(|| format!("{flag} {pair}: write KEY=VALUE"))?;
+        anyhow::ensure!(!key.is_empty(), "{flag} {pair}: the name before `=` is empty: write KEY=VALUE");
         let before = found.insert(key.to_owned(), value.to_owned());
         anyhow::ensure!(before.is_none(), "{flag} gives {key} more than once: give it once");
     }
@@ -117,14 +119,14 @@ fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> 
 }
 
 /// Reads a file whole, up to `bytes_max` bytes.
-fn read_file(path: &std::path::Path, bytes_max: u64) -> Result<Vec<u8>> {
+fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let shown = path.display();
     let bytes = read_bounded(path, bytes_max).with_context(|| format!("reading {shown}"))?;
     bytes.with_context(|| format!("{shown} has more than {bytes_max} bytes: no more are taken"))
 }
 
 /// The bytes of a file; none when there are more than `bytes_max`. A device or a pipe says no length.
-pub(crate) fn read_bounded(path: &std::path::Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     #[expect(clippy::disallowed_methods, reason = "bounded by take")]
     std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
@@ -152,6 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn flags_of_a_command_stand_before_and_behind_its_verb() {
+        for words in [
+            ["schema", "put", "d.t", "f.json", "--endpoint", "http://x"],
+            ["schema", "--endpoint", "http://x", "put", "d.t", "f.json"],
+        ] {
+            let command = parsed(&words).expect("parses");
+            assert!(matches!(&command, Command::Schema(s) if s.endpoint.endpoint == "http://x"), "{command:?}");
+        }
+        for words in [["keys", "list", "--data-dir", "d"], ["keys", "--data-dir", "d", "list"]] {
+            let command = parsed(&words).expect("parses");
+            assert!(matches!(&command, Command::Keys(k) if k.data_dir == Path::new("d")), "{command:?}");
+        }
+    }
+
+    #[test]
     fn a_key_is_given_once() {
         let pairs = |pairs: &[&str]| key_values("--set", &pairs.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
         let found = pairs(&["a=1", "b=x=y", "A="]).expect("good");
@@ -162,6 +179,10 @@ mod tests {
         assert_eq!(
             pairs(&["a=1", "b=2", "a=1"]).expect_err("twice").to_string(),
             "--set gives a more than once: give it once"
+        );
+        assert_eq!(
+            pairs(&["=1"]).expect_err("no name").to_string(),
+            "--set =1: the name before `=` is empty: write KEY=VALUE"
         );
         assert_eq!(pairs(&["a"]).expect_err("no pair").to_string(), "--set a: write KEY=VALUE");
     }

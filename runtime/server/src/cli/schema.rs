@@ -19,7 +19,7 @@ pub(super) struct Schema {
     #[command(subcommand)]
     verb: Verb,
     #[command(flatten)]
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
 #[derive(Debug, Subcommand)]

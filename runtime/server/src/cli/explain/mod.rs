@@ -15,6 +15,7 @@ const BARE_STATUS: &str = "HttpNNN";
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The name, as an error or `millrace status` shows it; without it all are listed.
+    #[arg(value_name = "NAME")]
     slug: Option<String>,
 }
 

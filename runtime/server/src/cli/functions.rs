@@ -8,6 +8,7 @@ use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use http::Method;
 
+use super::names::FUNCTION;
 use super::{Endpoint, key_values, outcome, read_file};
 
 /// Bytes of a module.
@@ -116,7 +117,9 @@ impl Invoke {
         if let Some(version) = self.version {
             path = format!("{path}?version={version}");
         }
-        let answer = self.endpoint.connect().await?.plain(Method::POST, &path, Bytes::from(input)).await?;
+        let mut client = self.endpoint.connect().await?;
+        let answer = client.plain(Method::POST, &path, Bytes::from(input)).await;
+        let answer = FUNCTION.answer(&mut client, &self.name, answer).await?;
         outcome::print(&answer);
         Ok(())
     }

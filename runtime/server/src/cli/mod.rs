@@ -7,6 +7,7 @@ mod functions;
 mod guest;
 mod journal;
 mod keys;
+mod names;
 mod outcome;
 mod schema;
 mod serve;
@@ -23,7 +24,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use millrace_types::SystemClock;
 
-pub(crate) use explain::{hint, slug_of};
+pub(crate) use explain::told;
 pub(crate) use outcome::describe;
 
 use crate::client::{Client, Credentials};
@@ -145,7 +146,8 @@ mod tests {
     #[test]
     fn help_is_a_word_as_well_as_a_flag() {
         use clap::error::ErrorKind::DisplayHelp;
-        for words in [&["help"] as &[_], &["help", "deploy"], &["deploy", "help", "--help"], &["help", "schema", "put"]] {
+        for words in [&["help"] as &[_], &["help", "deploy"], &["deploy", "help", "--help"], &["help", "schema", "put"]]
+        {
             let shown = parsed(words).expect_err("help");
             assert_eq!(shown.kind(), DisplayHelp, "{words:?}: {shown}");
         }

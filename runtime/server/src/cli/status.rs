@@ -7,11 +7,14 @@ use comfy_table::{Table, presets::NOTHING};
 use http::Method;
 
 use super::Endpoint;
+use super::explain::hint;
+use super::names::STREAM;
 
 /// `millrace status`.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// One stream only.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stream: Option<String>,
     /// The server's JSON as it is.
     #[arg(long)]
@@ -26,7 +29,9 @@ impl Status {
             Some(stream) => format!("/v1/status/{}", super::functions::escape(stream)),
             None => "/v1/status".to_owned(),
         };
-        let answer = self.endpoint.connect().await?.plain(Method::GET, &path, Bytes::new()).await?;
+        let mut client = self.endpoint.connect().await?;
+        let answer = client.plain(Method::GET, &path, Bytes::new()).await;
+        let answer = STREAM.answer(&mut client, self.stream.as_deref().unwrap_or_default(), answer).await?;
         if self.json {
             println!("{answer:#}");
             return Ok(());
@@ -40,7 +45,7 @@ impl Status {
                     "{name} is parked ({} attempts): {code}: {}{}",
                     parked["attempts"],
                     parked["message"].as_str().unwrap_or_default(),
-                    super::hint(code)
+                    hint(code)
                 );
             }
         }

@@ -6,6 +6,7 @@ use clap::Args;
 use millrace_delivery::StartError;
 
 use crate::named::Named;
+use plain::plain;
 
 /// The one source of these pages.
 const PAGES: &str = include_str!("../../../../../docs/errors.md");
@@ -75,7 +76,7 @@ fn page(sections: &[Section<'_>], slug: &str) -> Result<String> {
         let names = sections.iter().flat_map(|section| section.slugs.iter().copied());
         bail!("no error is named {slug}{} (`millrace explain` lists all)", crate::settings::nearest(slug, names));
     };
-    Ok(format!("{slug} ({})\n\n{}\n", found.chapter, found.body.trim_end()))
+    Ok(format!("{slug} ({})\n\n{}", found.chapter, plain(&found.body)))
 }
 
 fn list(sections: &[Section<'_>]) -> String {
@@ -147,5 +148,6 @@ fn slug_of_cause<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a
     }
 }
 
+mod plain;
 #[cfg(test)]
 mod tests;

@@ -143,7 +143,7 @@ fn pages_are_found_by_any_of_their_names() {
         sections("# T\nintro\n## One\n\n### a.b\n### a.c\nText\nmore.\n\n### d.e\n\nOther.\n\n## Two\nnot of it\n");
     let names: Vec<_> = found.iter().map(|s| s.slugs.clone()).collect();
     assert_eq!(names, [vec!["a.b", "a.c"], vec!["d.e"]]);
-    assert_eq!(page(&found, "a.c").expect("there"), "a.c (One)\n\nText\nmore.\n");
+    assert_eq!(page(&found, "a.c").expect("there"), "a.c (One)\n\nText more.\n");
     assert_eq!(page(&found, "d.e").expect("there"), "d.e (One)\n\nOther.\n");
     assert_eq!(list(&found), "One\n  a.b\n  a.c\n  d.e\n");
 }

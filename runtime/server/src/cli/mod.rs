@@ -11,6 +11,7 @@ mod names;
 mod outcome;
 mod schema;
 mod serve;
+mod show;
 mod status;
 mod test;
 
@@ -29,7 +30,7 @@ pub(crate) use outcome::describe;
 
 use crate::client::{Client, Credentials};
 
-/// Kinesis-family streams on your own machine: records in, WebAssembly turns, objects out.
+/// Amazon Data Firehose on your own machine: records in, WebAssembly turns them, objects out.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version)]
 struct Cli {

@@ -3,12 +3,12 @@
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use clap::Args;
-use comfy_table::{Table, presets::NOTHING};
 use http::Method;
 
 use super::Endpoint;
 use super::explain::hint;
 use super::names::STREAM;
+use super::show::{Rows, count, printable};
 
 /// `millrace status`.
 #[derive(Debug, Args)]
@@ -37,14 +37,18 @@ impl Status {
             return Ok(());
         }
         let streams = answer["streams"].as_array().cloned().unwrap_or_default();
+        if streams.is_empty() {
+            println!("no delivery streams at {}", self.endpoint.endpoint);
+            return Ok(());
+        }
         println!("{}", table(&streams));
         for stream in &streams {
             let parked = &stream["parked"];
             if let (Some(name), Some(code)) = (stream["name"].as_str(), parked["code"].as_str()) {
                 println!(
-                    "{name} is parked ({} attempts): {code}: {}{}",
-                    parked["attempts"],
-                    parked["message"].as_str().unwrap_or_default(),
+                    "{name} is parked ({}): {code}: {}{}",
+                    count(parked["attempts"].as_u64().unwrap_or_default(), "attempt"),
+                    printable(parked["message"].as_str().unwrap_or_default()),
                     hint(code)
                 );
             }
@@ -56,9 +60,8 @@ impl Status {
     }
 }
 
-pub(super) fn table(streams: &[serde_json::Value]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header([
+pub(super) fn table(streams: &[serde_json::Value]) -> Rows {
+    let mut table = Rows::new([
         "stream",
         "accepted",
         "delivered",
@@ -72,7 +75,7 @@ pub(super) fn table(streams: &[serde_json::Value]) -> Table {
     ]);
     for stream in streams {
         let number = |name: &str| stream[name].to_string();
-        table.add_row([
+        table.push([
             stream["name"].as_str().unwrap_or_default().to_owned(),
             number("accepted"),
             number("delivered"),

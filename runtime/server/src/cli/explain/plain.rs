@@ -34,9 +34,9 @@ fn links(markdown: &str) -> String {
 
 /// The first link: what stands before it, its text, its target, what stands behind it.
 fn next_link(markdown: &str) -> Option<(&str, &str, &str, &str)> {
-    let middle = markdown.find("](")?;
-    let (open, close) = (markdown[..middle].rfind('[')?, middle + markdown[middle..].find(')')?);
-    Some((&markdown[..open], &markdown[open + 1..middle], &markdown[middle + 2..close], &markdown[close + 1..]))
+    let (head, tail) = markdown.split_once("](")?;
+    let ((before, text), (target, after)) = (head.rsplit_once('[')?, tail.split_once(')')?);
+    Some((before, text, target, after))
 }
 
 /// Words in lines of [`COLUMNS`] at most, or of one longer word.

@@ -1,6 +1,7 @@
 //! The one integration binary: each test starts the real server on a free port, with a data
 //! directory of its own.
 
+mod commands;
 mod exactly_once;
 mod functions;
 mod input;

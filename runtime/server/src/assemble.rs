@@ -1,6 +1,7 @@
 //! Puts the server together: opens what is on disk, wires the parts, binds the port. The only place
 //! that names concrete sinks.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use millrace_types::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 
 use crate::admin::ServerAdmin;
+use crate::named::Named;
 use crate::settings::Settings;
 
 /// How long the port may take to end beyond its own drain time.
@@ -53,15 +55,13 @@ pub(crate) fn keys_path(data_dir: &Path) -> PathBuf {
 /// Starts everything; the port answers when it returns.
 pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
     settings.delivery.check().map_err(|text| anyhow::anyhow!(text))?;
-    let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
-        format!("listening on {}: is another server there? name another port with --listen", settings.listen)
-    })?;
+    let listener = listen(&settings.listen).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let dir = settings.data_dir.clone();
     let policy = policy(&settings)?;
-    disk.create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    disk.create_dir_all(&dir).with_context(|| data_dir_error("make", &dir))?;
     let journal = journal(&settings, &dir, &disk, &clock)?;
     let place = Place { region: settings.region.clone(), account_id: settings.account_id.clone() };
     let catalog = Arc::new(
@@ -82,7 +82,8 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
     })
-    .await?;
+    .await
+    .with_context(|| format!("starting delivery from {}", dir.display()))?;
     let admin = Arc::new(ServerAdmin {
         functions,
         catalog: Arc::clone(&catalog),
@@ -108,6 +109,22 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
     };
     front.spawn("front", Front::serve(vec![listener], parts));
     Ok(Server { url, notes, streams, journal, shutdown: trigger, front })
+}
+
+/// The port.
+async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let next = match error.kind() {
+            ErrorKind::AddrInUse => "another process has it; stop that one, or name another port with --listen",
+            _ => "name another address with --listen",
+        };
+        anyhow::Error::new(error).context(Named::new("server.address", format!("cannot listen on {address}: {next}")))
+    })
+}
+
+/// What the system refuses in the data directory.
+fn data_dir_error(what: &str, path: &Path) -> Named {
+    Named::new("server.data-dir", format!("cannot {what} {}", path.display()))
 }
 
 /// Opens the journal, and says what the start found in it.
@@ -182,8 +199,9 @@ fn functions(
         .context("starting the function host")?;
     let key = artifact_key(&dir.join("keys"), &**entropy)?;
     let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
+    let folder = dir.join("functions");
     let parts = FunctionParts {
-        dir: dir.join("functions"),
+        dir: folder.clone(),
         disk: Arc::clone(disk),
         catalog: Arc::clone(catalog),
         host,
@@ -191,7 +209,7 @@ fn functions(
         key,
         clock: Arc::clone(clock),
     };
-    Ok(Arc::new(Functions::open(parts).context("opening the functions folder")?))
+    Ok(Arc::new(Functions::open(parts).with_context(|| data_dir_error("make", &folder))?))
 }
 
 /// The data directory's own key for compiled functions. Losing it costs compilations, nothing else.
@@ -199,7 +217,7 @@ fn artifact_key(dir: &Path, entropy: &dyn Entropy) -> Result<ArtifactKey> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let path = dir.join("functions.key");
-    std::fs::create_dir_all(dir)?;
+    std::fs::create_dir_all(dir).with_context(|| data_dir_error("make", dir))?;
     if let Ok(bytes) = std::fs::read(&path)
         && let Ok(key) = <[u8; 32]>::try_from(bytes)
     {
@@ -207,8 +225,8 @@ fn artifact_key(dir: &Path, entropy: &dyn Entropy) -> Result<ArtifactKey> {
     }
     let mut key = [0; 32];
     entropy.fill(&mut key);
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all()));
+    written.with_context(|| data_dir_error("write", &path))?;
     Ok(ArtifactKey::new(&key))
 }

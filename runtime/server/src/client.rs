@@ -15,6 +15,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 
+use crate::named::Named;
+
 /// Bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -57,22 +59,6 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// A plain route's refusal in the server's words.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// Stable name of the condition.
-    pub(crate) slug: String,
-    pub(crate) message: String,
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Refused {}
-
 impl Client {
     /// Connects to `endpoint`, `http://HOST:PORT` or `https://HOST:PORT`.
     pub(crate) async fn connect(endpoint: &str, credentials: Credentials, clock: Arc<dyn Clock>) -> Result<Self> {
@@ -82,8 +68,11 @@ impl Client {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let refused = || {
-            format!(
-                "no server answers at {endpoint}: start one with `millrace serve --dev`, or name it with --endpoint"
+            Named::new(
+                "server.unreachable",
+                format!(
+                    "no server answers at {endpoint}: start one with `millrace serve --dev`, or name it with --endpoint"
+                ),
             )
         };
         let stream = TcpStream::connect((host.as_str(), port)).await.with_context(refused)?;
@@ -124,9 +113,7 @@ impl Client {
         }
         let error = &value["error"];
         match (error["code"].as_str(), error["message"].as_str()) {
-            (slug, Some(message)) => {
-                Err(Refused { slug: slug.unwrap_or_default().to_owned(), message: message.to_owned() }.into())
-            }
+            (slug, Some(message)) => Err(Named::new(slug.unwrap_or_default().to_owned(), message).into()),
             _ => bail!("the server answered {}: {:.300}", answer.status, String::from_utf8_lossy(&answer.body)),
         }
     }

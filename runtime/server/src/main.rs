@@ -6,6 +6,7 @@ mod cli;
 mod client;
 #[cfg(test)]
 mod fuzz;
+mod named;
 mod settings;
 mod signal;
 
@@ -26,9 +27,7 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let (text, hint) = (format!("{error:#}"), cli::slug_of(&error).map_or_else(String::new, cli::hint));
-            let text = if hint.is_empty() { &text } else { text.trim_end_matches('.') };
-            eprintln!("millrace: {text}{hint}");
+            eprintln!("millrace: {}", cli::told(&error));
             ExitCode::FAILURE
         }
     }

@@ -67,6 +67,11 @@ impl Demo {
     async fn steps(self) -> Result<()> {
         let clock = SystemClock;
         let begun = clock.monotonic();
+        // Opened before anything is built or started: a wrong name costs nothing.
+        let mut lines = match &self.input {
+            Some(path) => Lines::of(path)?,
+            None => Lines::flights()?,
+        };
         // The flights' own function knows flights only; other records pass unchanged.
         let function = if self.input.is_some() { "identity" } else { "flights" };
         println!("1. building the example function `{function}` (Rust to WebAssembly)");
@@ -83,7 +88,7 @@ impl Demo {
             create(&mut client, name, function).await?;
             println!("   delivery stream {name}: {what}");
         }
-        let sent = self.send(&mut client).await?;
+        let sent = send(&mut client, &mut lines).await?;
         println!("5. waiting for the objects");
         let streams = wait(&mut client, &clock).await?;
         let wall = clock.monotonic().saturating_sub(begun);
@@ -115,41 +120,6 @@ impl Demo {
         Ok(server)
     }
 
-    async fn send(&self, client: &mut Client) -> Result<u64> {
-        let mut lines = match &self.input {
-            Some(path) => Lines::of(path)?,
-            None => Lines::flights()?,
-        };
-        let terminal = std::io::stdout().is_terminal();
-        let mut sent = 0;
-        loop {
-            let (mut records, mut bytes) = (Vec::with_capacity(BATCH_RECORDS), 0);
-            while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES - 1_024_000 {
-                let Some(line) = lines.next()? else { break };
-                bytes += line.len();
-                records.push(json!({ "Data": STANDARD.encode_to_string(&line) }));
-            }
-            if records.is_empty() {
-                break;
-            }
-            sent += records.len() as u64;
-            for (name, _) in STREAMS {
-                let body = json!({ "DeliveryStreamName": name, "Records": records });
-                let answer = client.firehose("PutRecordBatch", serde_json::to_vec(&body)?).await?;
-                if answer["FailedPutCount"] != 0 {
-                    bail!("{name} refused records: {answer:.300}");
-                }
-            }
-            if terminal {
-                print!("\r4. sent {sent} records to each stream");
-                std::io::stdout().flush()?;
-            }
-        }
-        let end = if terminal { "\r" } else { "" };
-        println!("{end}4. sent {sent} records to each stream, signed, in batches of {BATCH_RECORDS}");
-        Ok(sent)
-    }
-
     fn report(&self, server: &mut Server, sent: u64, streams: &[Value], wall: Duration) -> Result<()> {
         println!("\n{sent} records in, to each of two streams\n{}", status::table(streams));
         let objects = self.data_dir.join("objects");
@@ -176,13 +146,41 @@ impl Demo {
             wall.as_secs_f64()
         );
         let exe = std::env::current_exe()?;
-        let millrace = exe.display();
-        println!("\nnext");
-        println!("  {millrace} demo --keep --input YOUR.ndjson   # your own records; the server stays");
-        println!("  {millrace} serve --dev                       # then point any AWS client at http://127.0.0.1:4573");
-        println!("  {millrace} status                            # what became of the records of each stream");
+        println!("\nnext\n{}", next(&exe.display().to_string(), &server.url, self.keep));
         Ok(())
     }
+}
+
+/// Sends every line to each stream; answers how many.
+async fn send(client: &mut Client, lines: &mut Lines) -> Result<u64> {
+    let terminal = std::io::stdout().is_terminal();
+    let mut sent = 0;
+    loop {
+        let (mut records, mut bytes) = (Vec::with_capacity(BATCH_RECORDS), 0);
+        while records.len() < BATCH_RECORDS && bytes < BATCH_BYTES - 1_024_000 {
+            let Some(line) = lines.next()? else { break };
+            bytes += line.len();
+            records.push(json!({ "Data": STANDARD.encode_to_string(&line) }));
+        }
+        if records.is_empty() {
+            break;
+        }
+        sent += records.len() as u64;
+        for (name, _) in STREAMS {
+            let body = json!({ "DeliveryStreamName": name, "Records": records });
+            let answer = client.firehose("PutRecordBatch", serde_json::to_vec(&body)?).await?;
+            if answer["FailedPutCount"] != 0 {
+                bail!("{name} refused records: {answer:.300}");
+            }
+        }
+        if terminal {
+            print!("\r4. sent {sent} records to each stream");
+            std::io::stdout().flush()?;
+        }
+    }
+    let end = if terminal { "\r" } else { "" };
+    println!("{end}4. sent {sent} records to each stream, signed, in batches of {BATCH_RECORDS}");
+    Ok(sent)
 }
 
 async fn create(client: &mut Client, name: &str, function: &str) -> Result<()> {
@@ -209,6 +207,24 @@ async fn create(client: &mut Client, name: &str, function: &str) -> Result<()> {
     }
     let body = json!({ "DeliveryStreamName": name, "ExtendedS3DestinationConfiguration": destination });
     client.firehose("CreateDeliveryStream", serde_json::to_vec(&body)?).await.map(drop)
+}
+
+/// What to type next: about the server that stays, or, when it ends with the demo, how to have one that does.
+fn next(millrace: &str, url: &str, keep: bool) -> String {
+    let lines = if keep {
+        [
+            format!("{millrace} status --endpoint {url}      # what became of the records of each stream"),
+            format!("{millrace} functions --endpoint {url}   # what is deployed"),
+            format!("any AWS client with the endpoint {url} and any credentials"),
+        ]
+    } else {
+        [
+            format!("{millrace} demo --keep                  # the same, and the server stays"),
+            format!("{millrace} demo --input YOUR.ndjson     # your own records"),
+            format!("{millrace} serve --dev                  # then any AWS client at http://127.0.0.1:4573"),
+        ]
+    };
+    lines.map(|line| format!("  {line}")).join("\n")
 }
 
 /// Waits until no record is pending.
@@ -275,6 +291,26 @@ fn prepare(dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_next_names_the_server_that_stays() {
+        let kept = next("millrace", "http://127.0.0.1:9", true);
+        assert!(kept.lines().all(|line| line.contains("http://127.0.0.1:9")), "{kept}");
+        assert!(!next("millrace", "http://127.0.0.1:9", false).contains("http://127.0.0.1:9"), "it is gone then");
+    }
+
+    #[tokio::test]
+    async fn records_that_cannot_be_read_stop_the_demo_before_it_begins() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let data_dir = temp.path().join("data");
+        for input in [temp.path().join("none.ndjson"), temp.path().to_owned()] {
+            let shown = input.display().to_string();
+            let demo = Demo { input: Some(input), keep: false, data_dir: data_dir.clone() };
+            let error = format!("{:#}", demo.steps().await.expect_err("no records"));
+            assert!(error.starts_with(&format!("--input {shown}: ")), "{error}");
+            assert!(!data_dir.exists(), "nothing was started");
+        }
+    }
 
     #[test]
     fn a_folder_that_is_not_a_demos_or_is_in_use_survives() {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// 5,000 of the flights that left New York City in 2013 (`tests/fixtures/README.md`: CC0).
 const FLIGHTS: &[u8] = include_bytes!("../../../../tests/fixtures/flights.ndjson.zst");
@@ -24,7 +24,9 @@ impl Lines {
 
     /// A file: NDJSON, or NDJSON compressed with zstd (`.zst`) or gzip (`.gz`).
     pub(super) fn of(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| format!("reading {}", path.display()))?;
+        let shown = path.display();
+        let file = File::open(path).with_context(|| format!("--input {shown}: the file cannot be opened"))?;
+        ensure!(!file.metadata()?.is_dir(), "--input {shown}: this is a folder, name a file");
         Ok(Self(match path.extension().and_then(|e| e.to_str()) {
             Some("zst") => zstd(file)?,
             Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use bytes::Bytes;
 use clap::Args;
-use comfy_table::{Table, presets::NOTHING};
 use http::Method;
 
+use super::names::FUNCTION;
+use super::show::Rows;
 use super::{Endpoint, key_values, outcome, read_file};
 
 /// Bytes of a module.
@@ -75,12 +76,16 @@ pub(super) struct List {
 impl List {
     pub(super) async fn run(self) -> Result<()> {
         let answer = self.endpoint.connect().await?.plain(Method::GET, "/v1/functions", Bytes::new()).await?;
-        let mut table = Table::new();
-        table.load_preset(NOTHING).set_header(["function", "version", "bytes", "memory", "deadline", "imports"]);
-        for function in answer["functions"].as_array().into_iter().flatten() {
+        let functions = answer["functions"].as_array().cloned().unwrap_or_default();
+        if functions.is_empty() {
+            println!("no functions at {}; deploy one: millrace deploy NAME FILE.wasm", self.endpoint.endpoint);
+            return Ok(());
+        }
+        let mut table = Rows::new(["function", "version", "bytes", "memory", "deadline", "imports"]);
+        for function in &functions {
             let imports: Vec<_> =
                 function["imports"].as_array().into_iter().flatten().filter_map(|i| i.as_str()).collect();
-            table.add_row([
+            table.push([
                 function["name"].as_str().unwrap_or_default().to_owned(),
                 function["version"].to_string(),
                 function["component_bytes"].to_string(),
@@ -116,7 +121,9 @@ impl Invoke {
         if let Some(version) = self.version {
             path = format!("{path}?version={version}");
         }
-        let answer = self.endpoint.connect().await?.plain(Method::POST, &path, Bytes::from(input)).await?;
+        let mut client = self.endpoint.connect().await?;
+        let answer = client.plain(Method::POST, &path, Bytes::from(input)).await;
+        let answer = FUNCTION.answer(&mut client, &self.name, answer).await?;
         outcome::print(&answer);
         Ok(())
     }

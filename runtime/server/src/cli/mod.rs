@@ -7,29 +7,32 @@ mod functions;
 mod guest;
 mod journal;
 mod keys;
+mod names;
 mod outcome;
 mod schema;
 mod serve;
+mod show;
 mod status;
 mod test;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use millrace_types::SystemClock;
 
-pub(crate) use explain::{hint, slug_of};
+pub(crate) use explain::told;
 pub(crate) use outcome::describe;
 
 use crate::client::{Client, Credentials};
 
-/// Kinesis-family streams on your own machine: records in, WebAssembly turns, objects out.
+/// Amazon Data Firehose on your own machine: records in, WebAssembly turns them, objects out.
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version, disable_help_subcommand = true)]
+#[command(name = "millrace", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -68,7 +71,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Endpoint {
     /// URL of the server.
-    #[arg(long, env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:4573")]
+    #[arg(long, value_name = "URL", env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:4573", global = true)]
     endpoint: String,
 }
 
@@ -105,11 +108,12 @@ fn client(command: impl Future<Output = Result<()>>) -> Result<()> {
     runtime.context("starting the async runtime")?.block_on(command)
 }
 
-/// The pairs of a flag that takes KEY=VALUE; a key that is given twice is refused, not the last taken.
+/// The pairs of a flag that takes KEY=VALUE; a key that is empty, or is given twice, is refused.
 fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for pair in pairs {
         let (key, value) = pair.split_once('=').with_context(|| format!("{flag} {pair}: write KEY=VALUE"))?;
+        anyhow::ensure!(!key.is_empty(), "{flag} {pair}: the name before `=` is empty: write KEY=VALUE");
         let before = found.insert(key.to_owned(), value.to_owned());
         anyhow::ensure!(before.is_none(), "{flag} gives {key} more than once: give it once");
     }
@@ -117,14 +121,14 @@ fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> 
 }
 
 /// Reads a file whole, up to `bytes_max` bytes.
-fn read_file(path: &std::path::Path, bytes_max: u64) -> Result<Vec<u8>> {
+fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>> {
     let shown = path.display();
     let bytes = read_bounded(path, bytes_max).with_context(|| format!("reading {shown}"))?;
     bytes.with_context(|| format!("{shown} has more than {bytes_max} bytes: no more are taken"))
 }
 
 /// The bytes of a file; none when there are more than `bytes_max`. A device or a pipe says no length.
-pub(crate) fn read_bounded(path: &std::path::Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     #[expect(clippy::disallowed_methods, reason = "bounded by take")]
     std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
@@ -134,6 +138,38 @@ pub(crate) fn read_bounded(path: &std::path::Path, bytes_max: u64) -> std::io::R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(words: &[&str]) -> Result<Command, clap::Error> {
+        let words = std::iter::once("millrace").chain(words.iter().copied());
+        Cli::try_parse_from(words).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn help_is_a_word_as_well_as_a_flag() {
+        use clap::error::ErrorKind::DisplayHelp;
+        for words in [&["help"] as &[_], &["help", "deploy"], &["deploy", "help", "--help"], &["help", "schema", "put"]]
+        {
+            let shown = parsed(words).expect_err("help");
+            assert_eq!(shown.kind(), DisplayHelp, "{words:?}: {shown}");
+        }
+        let (word, flag) = (parsed(&["help", "deploy"]), parsed(&["deploy", "--help"]));
+        assert_eq!(word.expect_err("help").to_string(), flag.expect_err("help").to_string());
+    }
+
+    #[test]
+    fn flags_of_a_command_stand_before_and_behind_its_verb() {
+        for words in [
+            ["schema", "put", "d.t", "f.json", "--endpoint", "http://x"],
+            ["schema", "--endpoint", "http://x", "put", "d.t", "f.json"],
+        ] {
+            let command = parsed(&words).expect("parses");
+            assert!(matches!(&command, Command::Schema(s) if s.endpoint.endpoint == "http://x"), "{command:?}");
+        }
+        for words in [["keys", "list", "--data-dir", "d"], ["keys", "--data-dir", "d", "list"]] {
+            let command = parsed(&words).expect("parses");
+            assert!(matches!(&command, Command::Keys(k) if k.data_dir == Path::new("d")), "{command:?}");
+        }
+    }
 
     #[test]
     fn a_key_is_given_once() {
@@ -146,6 +182,10 @@ mod tests {
         assert_eq!(
             pairs(&["a=1", "b=2", "a=1"]).expect_err("twice").to_string(),
             "--set gives a more than once: give it once"
+        );
+        assert_eq!(
+            pairs(&["=1"]).expect_err("no name").to_string(),
+            "--set =1: the name before `=` is empty: write KEY=VALUE"
         );
         assert_eq!(pairs(&["a"]).expect_err("no pair").to_string(), "--set a: write KEY=VALUE");
     }

@@ -1,9 +1,10 @@
 //! What a function made of some records: as JSON for the admin route, as a table for people.
 
-use comfy_table::{Table, presets::NOTHING};
 use millrace_transform::Ran;
 use millrace_types::Batch;
 use serde_json::{Value, json};
+
+use super::show::{Rows, count, printable};
 
 /// Records that are shown one by one; the sums count all.
 const SHOWN_RECORDS_MAX: usize = 50;
@@ -85,38 +86,43 @@ fn shorten(bytes: &[u8]) -> String {
 
 /// Prints the table of a run.
 pub(super) fn print(run: &Value) {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["record", "outcome", "output or error", "partition keys"]);
-    for row in run["rows"].as_array().into_iter().flatten() {
-        let list = |name: &str| {
-            let texts = row[name].as_array().into_iter().flatten().filter_map(Value::as_str);
-            texts.filter(|t| !t.is_empty()).collect::<Vec<_>>().join("\n")
-        };
-        let shown = match row["error"]["code"].as_str() {
-            Some(code) => format!("{code}: {}", row["error"]["message"].as_str().unwrap_or_default()),
-            None => list("outputs"),
-        };
-        table.add_row([
-            row["record"].to_string(),
-            row["outcome"].as_str().unwrap_or_default().to_owned(),
-            shown,
-            list("partitionKeys"),
-        ]);
-    }
-    println!("{table}");
+    println!("{}", table(run));
     let number = |name: &str| run[name].as_u64().unwrap_or(0);
     let records = number("records");
     if records > SHOWN_RECORDS_MAX as u64 {
         println!("… and {} more", records - SHOWN_RECORDS_MAX as u64);
     }
     println!(
-        "{records} records: {} outputs, {} dropped, {} failed; {} calls ({} failed), {:.3} ms, {:.1} MiB of guest memory",
-        number("outputs"),
+        "{}: {}, {} dropped, {} failed; {} ({} failed), {:.3} ms, {:.1} MiB of guest memory",
+        count(records, "record"),
+        count(number("outputs"), "output"),
         number("dropped"),
         number("failed"),
-        number("calls"),
+        count(number("calls"), "call"),
         number("failedCalls"),
         number("durationMicros") as f64 / 1000.0,
         number("memoryHighWaterBytes") as f64 / 1_048_576.0,
     );
+}
+
+fn table(run: &Value) -> Rows {
+    let mut table = Rows::new(["record", "outcome", "output or error", "partition keys"]);
+    for row in run["rows"].as_array().into_iter().flatten() {
+        let list = |name: &str| {
+            let texts = row[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+            texts.filter(|t| !t.is_empty()).map(printable).collect::<Vec<_>>().join("\n")
+        };
+        let shown = match row["error"]["code"].as_str() {
+            Some(code) => format!("{code}: {}", printable(row["error"]["message"].as_str().unwrap_or_default())),
+            None => list("outputs"),
+        };
+        table.push([
+            row["record"].to_string(),
+            row["outcome"].as_str().unwrap_or_default().to_owned(),
+            shown,
+            list("partitionKeys"),
+        ]);
+    }
+    table.drop_if_empty(3);
+    table
 }

@@ -19,7 +19,7 @@ pub(super) struct Schema {
     #[command(subcommand)]
     verb: Verb,
     #[command(flatten)]
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,7 +48,12 @@ impl Schema {
             }
             Verb::List => {
                 let answer = client.plain(Method::GET, "/v1/schemas", Bytes::new()).await?;
-                for table in answer["tables"].as_array().into_iter().flatten() {
+                let tables = answer["tables"].as_array().cloned().unwrap_or_default();
+                if tables.is_empty() {
+                    let at = &self.endpoint.endpoint;
+                    println!("no tables at {at}; register one: millrace schema put DATABASE.TABLE FILE");
+                }
+                for table in &tables {
                     let text = |name: &str| table[name].as_str().unwrap_or_default();
                     println!("{}.{} version {}", text("database"), text("name"), table["version"]);
                 }

@@ -3,15 +3,18 @@
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use clap::Args;
-use comfy_table::{Table, presets::NOTHING};
 use http::Method;
 
 use super::Endpoint;
+use super::explain::hint;
+use super::names::STREAM;
+use super::show::{Rows, count, printable};
 
 /// `millrace status`.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// One stream only.
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     stream: Option<String>,
     /// The server's JSON as it is.
     #[arg(long)]
@@ -26,21 +29,27 @@ impl Status {
             Some(stream) => format!("/v1/status/{}", super::functions::escape(stream)),
             None => "/v1/status".to_owned(),
         };
-        let answer = self.endpoint.connect().await?.plain(Method::GET, &path, Bytes::new()).await?;
+        let mut client = self.endpoint.connect().await?;
+        let answer = client.plain(Method::GET, &path, Bytes::new()).await;
+        let answer = STREAM.answer(&mut client, self.stream.as_deref().unwrap_or_default(), answer).await?;
         if self.json {
             println!("{answer:#}");
             return Ok(());
         }
         let streams = answer["streams"].as_array().cloned().unwrap_or_default();
+        if streams.is_empty() {
+            println!("no delivery streams at {}", self.endpoint.endpoint);
+            return Ok(());
+        }
         println!("{}", table(&streams));
         for stream in &streams {
             let parked = &stream["parked"];
             if let (Some(name), Some(code)) = (stream["name"].as_str(), parked["code"].as_str()) {
                 println!(
-                    "{name} is parked ({} attempts): {code}: {}{}",
-                    parked["attempts"],
-                    parked["message"].as_str().unwrap_or_default(),
-                    super::hint(code)
+                    "{name} is parked ({}): {code}: {}{}",
+                    count(parked["attempts"].as_u64().unwrap_or_default(), "attempt"),
+                    printable(parked["message"].as_str().unwrap_or_default()),
+                    hint(code)
                 );
             }
         }
@@ -51,9 +60,8 @@ impl Status {
     }
 }
 
-pub(super) fn table(streams: &[serde_json::Value]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(NOTHING).set_header([
+pub(super) fn table(streams: &[serde_json::Value]) -> Rows {
+    let mut table = Rows::new([
         "stream",
         "accepted",
         "delivered",
@@ -67,7 +75,7 @@ pub(super) fn table(streams: &[serde_json::Value]) -> Table {
     ]);
     for stream in streams {
         let number = |name: &str| stream[name].to_string();
-        table.add_row([
+        table.push([
             stream["name"].as_str().unwrap_or_default().to_owned(),
             number("accepted"),
             number("delivered"),

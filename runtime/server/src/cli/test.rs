@@ -8,6 +8,7 @@ use clap::Args;
 use millrace_transform::{CompileLimits, Compiler, Function, Host, HostSettings, Limits, LogLevel, LogSink};
 use millrace_types::{BatchBuilder, Clock, SystemClock, SystemEntropy};
 
+use super::show::printable;
 use super::{key_values, outcome, read_file};
 
 /// Bytes of an input file.
@@ -33,8 +34,18 @@ struct ToStderr;
 
 impl LogSink for ToStderr {
     fn line(&self, level: LogLevel, message: &str) {
-        eprintln!("log {level:?}: {message}");
+        eprintln!("{}", log_line(level, message));
     }
+}
+
+fn log_line(level: LogLevel, message: &str) -> String {
+    let level = match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+    };
+    format!("log {level}: {}", printable(message).replace('\n', "\n  "))
 }
 
 impl Test {
@@ -63,5 +74,16 @@ impl Test {
         println!("imports: {}", if built.imports.is_empty() { "none".to_owned() } else { built.imports.join(", ") });
         outcome::print(&outcome::describe(&batch, &function.run(&batch, 0)));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_line_is_read_as_it_was_written() {
+        assert_eq!(log_line(LogLevel::Warn, "late"), "log warn: late");
+        assert_eq!(log_line(LogLevel::Error, "panicked at a.rs:1:\nno"), "log error: panicked at a.rs:1:\n  no");
     }
 }

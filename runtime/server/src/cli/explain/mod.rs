@@ -3,8 +3,10 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
+use millrace_delivery::StartError;
 
-use crate::client::Refused;
+use crate::named::Named;
+use plain::plain;
 
 /// The one source of these pages.
 const PAGES: &str = include_str!("../../../../../docs/errors.md");
@@ -15,6 +17,7 @@ const BARE_STATUS: &str = "HttpNNN";
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The name, as an error or `millrace status` shows it; without it all are listed.
+    #[arg(value_name = "NAME")]
     slug: Option<String>,
 }
 
@@ -73,7 +76,7 @@ fn page(sections: &[Section<'_>], slug: &str) -> Result<String> {
         let names = sections.iter().flat_map(|section| section.slugs.iter().copied());
         bail!("no error is named {slug}{} (`millrace explain` lists all)", crate::settings::nearest(slug, names));
     };
-    Ok(format!("{slug} ({})\n\n{}\n", found.chapter, found.body.trim_end()))
+    Ok(format!("{slug} ({})\n\n{}", found.chapter, plain(&found.body)))
 }
 
 fn list(sections: &[Section<'_>]) -> String {
@@ -92,38 +95,59 @@ fn list(sections: &[Section<'_>]) -> String {
     out
 }
 
+/// An error with its causes and, where it has a page, the command that shows it.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let (text, hint) = (format!("{error:#}"), slug_of(error).map_or_else(String::new, hint));
+    match text.strip_suffix('?') {
+        _ if hint.is_empty() => text,
+        // A question that this sentence ends with is a sentence of its own.
+        Some(_) => format!("{text} S{}", hint.trim_start_matches("; s")),
+        None => format!("{}{hint}", text.trim_end_matches('.')),
+    }
+}
+
 /// What stands at the end of an error: the command that explains `slug`. Empty when no page has it.
-pub(crate) fn hint(slug: &str) -> String {
+pub(super) fn hint(slug: &str) -> String {
     let known = sections(PAGES).iter().any(|section| section.slugs.contains(&heading(slug)));
     if known { format!("; see: millrace explain {slug}") } else { String::new() }
 }
 
 /// The stable name of what made a command fail, where it has one.
-pub(crate) fn slug_of(error: &anyhow::Error) -> Option<&str> {
-    error.chain().find_map(|cause| {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
-            return Some(refused.slug.as_str());
-        }
-        if let Some(error) = cause.downcast_ref::<millrace_log::Error>() {
-            return Some(error.slug());
-        }
-        if let Some(error) = cause.downcast_ref::<millrace_transform::Error>() {
-            return Some(error.slug());
-        }
-        if let Some(error) = cause.downcast_ref::<millrace_object::ObjectError>() {
-            return Some(error.code());
-        }
-        if let Some(millrace_catalog::Error::Storage(_)) = cause.downcast_ref() {
-            return Some("catalog.storage");
-        }
-        match cause.downcast_ref::<millrace_encode::Error>()? {
-            millrace_encode::Error::KeyRingIo { .. }
-            | millrace_encode::Error::KeyRingMode { .. }
-            | millrace_encode::Error::KeyRingFormat { .. } => Some("keys.read"),
-            _ => None,
-        }
-    })
+fn slug_of(error: &anyhow::Error) -> Option<&str> {
+    // The first of these may be an error's context, which only the whole error finds.
+    error.downcast_ref::<Named>().map(Named::slug).or_else(|| error.chain().find_map(slug_of_cause))
 }
 
+fn slug_of_cause<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a str> {
+    if let Some(error) = cause.downcast_ref::<millrace_log::Error>() {
+        return Some(error.slug());
+    }
+    if let Some(error) = cause.downcast_ref::<millrace_transform::Error>() {
+        return Some(error.slug());
+    }
+    if let Some(error) = cause.downcast_ref::<millrace_object::ObjectError>() {
+        return Some(error.code());
+    }
+    match cause.downcast_ref::<StartError>() {
+        Some(StartError::Outbox(_)) => return Some("outbox.open"),
+        Some(StartError::Intent { .. }) => return Some("journal.intent"),
+        Some(StartError::CatalogLost(_)) => return Some("catalog.lost"),
+        Some(StartError::Deletion(_)) => return Some("catalog.storage"),
+        Some(StartError::Threads(_)) | None => {}
+    }
+    match cause.downcast_ref::<millrace_catalog::Error>() {
+        Some(millrace_catalog::Error::Storage(_)) => return Some("catalog.storage"),
+        Some(millrace_catalog::Error::Damaged { .. }) => return Some("catalog.damaged"),
+        _ => {}
+    }
+    match cause.downcast_ref::<millrace_encode::Error>()? {
+        millrace_encode::Error::KeyRingIo { .. }
+        | millrace_encode::Error::KeyRingMode { .. }
+        | millrace_encode::Error::KeyRingFormat { .. } => Some("keys.read"),
+        _ => None,
+    }
+}
+
+mod plain;
 #[cfg(test)]
 mod tests;

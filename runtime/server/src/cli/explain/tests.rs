@@ -143,7 +143,7 @@ fn pages_are_found_by_any_of_their_names() {
         sections("# T\nintro\n## One\n\n### a.b\n### a.c\nText\nmore.\n\n### d.e\n\nOther.\n\n## Two\nnot of it\n");
     let names: Vec<_> = found.iter().map(|s| s.slugs.clone()).collect();
     assert_eq!(names, [vec!["a.b", "a.c"], vec!["d.e"]]);
-    assert_eq!(page(&found, "a.c").expect("there"), "a.c (One)\n\nText\nmore.\n");
+    assert_eq!(page(&found, "a.c").expect("there"), "a.c (One)\n\nText more.\n");
     assert_eq!(page(&found, "d.e").expect("there"), "d.e (One)\n\nOther.\n");
     assert_eq!(list(&found), "One\n  a.b\n  a.c\n  d.e\n");
 }
@@ -163,16 +163,34 @@ fn an_unknown_name_leads_to_the_nearest() {
 #[test]
 fn errors_of_commands_lead_to_their_pages() {
     use anyhow::Context as _;
-    let refused = Refused { slug: "function.imports".into(), message: "no".into() };
-    let told = Err::<(), _>(refused).context("deploying").expect_err("error");
-    assert_eq!(slug_of(&told), Some("function.imports"));
+    let refused = Named::new("function.imports", "no");
+    let error = Err::<(), _>(refused).context("deploying").expect_err("error");
+    assert_eq!(slug_of(&error), Some("function.imports"));
+    let io = Err::<(), _>(std::io::Error::other("no"));
+    let error = io.context(Named::new("server.address", "listening")).context("starting").expect_err("error");
+    assert_eq!(slug_of(&error), Some("server.address"));
     let error: anyhow::Error = Err::<(), _>(millrace_log::Error::Closed).context("opening").expect_err("error");
     assert_eq!(slug_of(&error), Some("journal.closed"));
     let error: anyhow::Error = millrace_transform::Error::Imports(vec!["env.x".into()]).into();
     assert_eq!(slug_of(&error), Some("function.imports"));
     let error: anyhow::Error = millrace_encode::Error::KeyRingMode { path: "k".into(), mode: 0o644 }.into();
     assert_eq!(slug_of(&error), Some("keys.read"));
+    let shard = millrace_types::ShardId::new(millrace_types::StreamId(1), millrace_types::Lane(0));
+    let no = || std::io::Error::other("no");
+    for (error, slug) in [(StartError::Outbox(no()), "outbox.open"), (StartError::CatalogLost(shard), "catalog.lost")] {
+        assert_eq!(slug_of(&error.into()), Some(slug));
+    }
+    let source = serde_json::from_str::<bool>("x").expect_err("no JSON");
+    let error: anyhow::Error = millrace_catalog::Error::Damaged { table: "t", key: "k".into(), source }.into();
+    assert_eq!(slug_of(&error), Some("catalog.damaged"));
     assert_eq!(slug_of(&anyhow::anyhow!("anything")), None);
+    for (message, shown) in [
+        ("The disk.", "The disk; see: millrace explain journal.full"),
+        ("no x; did you mean y?", "no x; did you mean y? See: millrace explain journal.full"),
+    ] {
+        assert_eq!(told(&Named::new("journal.full", message).into()), shown);
+    }
+    assert_eq!(told(&anyhow::anyhow!("Anything.")), "Anything.");
     assert_eq!(hint("journal.full"), "; see: millrace explain journal.full");
     assert_eq!(hint("SomethingOfTheStore"), "");
 }

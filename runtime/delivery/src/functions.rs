@@ -349,16 +349,18 @@ impl LogSink for FunctionLog {
         };
         let (function, version) = (&self.function, self.version);
         // A guest must not be able to write lines of its own into the log.
-        let message: String =
-            message.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        let mut line = String::with_capacity(message.len());
+        for c in message.chars() {
+            if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+        }
         if left_out > 0 {
             tracing::warn!(left_out, "log lines of functions were left out");
         }
         match level {
-            LogLevel::Debug => tracing::debug!(function, version, "{message}"),
-            LogLevel::Info => tracing::info!(function, version, "{message}"),
-            LogLevel::Warn => tracing::warn!(function, version, "{message}"),
-            LogLevel::Error => tracing::error!(function, version, "{message}"),
+            LogLevel::Debug => tracing::debug!(function, version, "{line}"),
+            LogLevel::Info => tracing::info!(function, version, "{line}"),
+            LogLevel::Warn => tracing::warn!(function, version, "{line}"),
+            LogLevel::Error => tracing::error!(function, version, "{line}"),
         }
     }
 }

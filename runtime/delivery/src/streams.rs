@@ -60,7 +60,7 @@ pub enum StartError {
     /// The journal has records of a stream that the catalog does not know.
     #[error(
         "the journal holds records of shard {0}, but the catalog has never made its stream: catalog.redb is lost or \
-         older than the journal; put the right one back, or move the journal folder away to start empty"
+         older than the journal; put the right one back, or move journal/ and journal.mark away to start empty"
     )]
     CatalogLost(ShardId),
     /// A stream that was being deleted could not be deleted.

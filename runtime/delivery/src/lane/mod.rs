@@ -390,11 +390,28 @@ impl Life {
         self.lane.shared.budget.report(self.lane.shard, bytes, &self.lane.spill);
     }
 
+    /// Cuts everything, once it has read what the windows still take: what was acknowledged just before a
+    /// stop is not left to the next start.
+    async fn cut_all(&mut self) -> Result<(), Trouble> {
+        loop {
+            let full = self.work.as_ref().is_none_or(Work::has_full_window);
+            let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
+            let readable = tokio::select! {
+                biased;
+                () = self.reader.ready() => true,
+                () = std::future::ready(()) => false,
+            };
+            if full || !memory || !readable || !self.step().await? {
+                return self.turn(None, true).await;
+            }
+        }
+    }
+
     /// Cuts everything and gives what is on its way the grace time.
     async fn stop(&mut self) {
         let grace = self.lane.shared.settings.stop_grace();
         let all = async {
-            if let Err(trouble) = self.turn(None, true).await {
+            if let Err(trouble) = self.cut_all().await {
                 tracing::warn!(stream = self.lane.name, code = trouble.code, "at the stop: {}", trouble.message);
             }
             while self.under_way > 0 {

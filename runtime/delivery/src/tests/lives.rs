@@ -18,6 +18,24 @@ use crate::ship::store;
 use crate::window::Bulk;
 
 #[test]
+fn what_was_acknowledged_just_before_a_stop_is_delivered_by_it() {
+    let mut world = World::new(3);
+    world.settings.interval_scale = 1.0;
+    world.stream("s", |destination| destination.buffering.interval_s = 900);
+    let mut all = Vec::new();
+    for round in 0..30 {
+        world.life(async {
+            let node = world.start().await.unwrap();
+            let line = format!("{round:02}\n");
+            assert!(node.put("s", &[&line]).await);
+            all.push(line.trim().to_owned());
+            node.stop().await;
+        });
+        assert_eq!(world.store.lines(), all);
+    }
+}
+
+#[test]
 fn lives_that_end_in_a_panic_leave_nothing_that_writes_behind_the_next() {
     for seed in 0..12 {
         let mut world = World::new(seed);

@@ -76,6 +76,9 @@ fn from_headers(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, ApiError> {
 fn set(options: &mut DeployOptions, name: &str, value: &str) -> Result<(), ApiError> {
     if let Some(setting) = name.strip_prefix("setting-").or_else(|| name.strip_prefix("setting.")) {
         let setting = percent_decoded(setting)?;
+        if setting.is_empty() {
+            return Err(ApiError::invalid("a setting without a name: it is given as setting.NAME=VALUE"));
+        }
         if options.settings.contains_key(&setting) {
             return Err(twice("setting", &setting));
         }
@@ -125,8 +128,8 @@ fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-fn percent_decoded(text: &str) -> Result<String, ApiError> {
-    let wrong = || ApiError::invalid("the query is not percent-encoded UTF-8");
+pub(super) fn percent_decoded(text: &str) -> Result<String, ApiError> {
+    let wrong = || ApiError::invalid("the request target is not percent-encoded UTF-8");
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -208,6 +211,8 @@ mod tests {
             ("/x?deadline-ms=-1", None),
             ("/x?warm=perhaps", None),
             ("/x?setting.a=%4", None),
+            ("/x?setting.=1", None),
+            ("/x", Some(("x-millrace-setting-", "1"))),
         ] {
             let headers: Vec<_> = header.into_iter().collect();
             assert!(options(&parts(uri, &headers)).is_err(), "{uri}");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Admin;
-use super::functions::to_json;
+use super::functions::{percent_decoded, to_json};
 use crate::error::{ApiError, Code};
 
 /// Letters of a database's or a table's name, as Glue has them.
@@ -16,11 +16,12 @@ pub(crate) async fn put(
     table: &str,
     definition: Vec<u8>,
 ) -> Result<Value, ApiError> {
-    check_name("database", database)?;
-    check_name("table", table)?;
+    let (database, table) = (percent_decoded(database)?, percent_decoded(table)?);
+    check_name("database", &database)?;
+    check_name("table", &table)?;
     let definition =
         String::from_utf8(definition).map_err(|_| ApiError::invalid("the table's definition is not UTF-8"))?;
-    to_json(&*admin.put_table(database, table, definition).await?)
+    to_json(&*admin.put_table(&database, &table, definition).await?)
 }
 
 /// Glue keeps names in lower case, and who queries the table by name (Athena, Hive) takes these only.

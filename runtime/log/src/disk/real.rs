@@ -59,8 +59,9 @@ impl Disk for RealDisk {
             self.create_dir_all(parent)?;
         }
         match fs::create_dir(dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            // Somebody else has made it meanwhile; a file of that name is no folder.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            made => made?,
         }
         self.sync_dir(parent.unwrap_or_else(|| Path::new(".")))
     }
@@ -172,6 +173,14 @@ mod tests {
         file.allocate(20_000).unwrap();
         assert_eq!(file.len().unwrap(), 20_000);
         assert!(RealDisk.create(&dir.path().join("a")).is_err(), "exists");
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("f"), "").unwrap();
+        RealDisk.create_dir_all(&dir.path().join("f")).unwrap_err();
+        RealDisk.create_dir_all(&dir.path().join("f/x")).unwrap_err();
     }
 
     #[test]

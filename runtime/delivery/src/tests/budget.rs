@@ -219,13 +219,17 @@ fn an_object_is_made_again_while_windows_that_wait_for_it_hold_all_memory() {
             nth += 1;
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        for intent in node.shared.journal.open_intents(shard) {
-            let place = Body::from_bytes(&intent.body).unwrap().place;
-            let damaged = world.disk.corrupt(&outbox_file(&place.file), |bytes| {
-                bytes[usize::try_from(place.offset).unwrap()] ^= 1;
-            });
-            assert!(damaged);
+        let places = || -> Vec<Place> {
+            let intents = node.shared.journal.open_intents(shard).into_iter();
+            intents.map(|intent| Body::from_bytes(&intent.body).unwrap().place).collect()
+        };
+        let lost = places();
+        for place in &lost {
+            let at = usize::try_from(place.offset).unwrap();
+            assert!(world.disk.corrupt(&outbox_file(&place.file), |bytes| bytes[at] ^= 1));
         }
+        until("all are made again", || places().iter().all(|place| !lost.contains(place)).then_some(())).await;
+        assert!(node.shared.budget.total_bytes() > 0, "the windows wait");
         world.store.set(Mood::Fine);
         let status = node.drained("s").await;
         assert_eq!((status.counts.delivered, status.balance), (nth, 0));

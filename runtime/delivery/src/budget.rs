@@ -271,6 +271,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_had_nothing_is_asked_again_once_it_can_cut() {
+        let budget = Budget::new(100, 1, 1);
+        let spill = Arc::new(Notify::new());
+        let asked = || std::pin::pin!(spill.notified()).enable();
+        budget.report(shard(1), 99, &spill);
+        assert!(!asked(), "below the limit");
+        budget.report(shard(1), 100, &spill);
+        assert!(asked(), "at the limit lanes wait, so somebody has to give way");
+        budget.spent(shard(1));
+        budget.report(shard(1), 100, &spill);
+        assert!(!asked(), "it holds what it held");
+        budget.able(shard(1));
+        assert!(asked());
+        budget.spent(shard(1));
+        budget.report(shard(1), 101, &spill);
+        assert!(asked(), "it holds more");
+    }
+
+    #[tokio::test]
     async fn finished_objects_count_until_they_are_let_go() {
         let budget = Budget::new(100, 1, 1);
         let spill = Arc::new(Notify::new());

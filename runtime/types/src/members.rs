@@ -290,6 +290,14 @@ mod tests {
     }
 
     #[test]
+    fn a_span_is_that_of_the_outputs() {
+        let (mut members, _) = build(&[(0, 5, 1), (2, 7, 2)]);
+        members.insert_total(Seq::new(11), 2);
+        members.insert_failed(Seq::new(1), Seq::new(2));
+        assert_eq!(members.span(), Some((Seq::new(5), Seq::new(8))));
+    }
+
+    #[test]
     fn more_pairs_than_a_number_holds_are_the_largest() {
         let mut members = Members::new();
         members.insert(0, Seq::ZERO, Seq::new(u64::MAX));

@@ -219,17 +219,48 @@ fn an_object_is_made_again_while_windows_that_wait_for_it_hold_all_memory() {
             nth += 1;
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        for intent in node.shared.journal.open_intents(shard) {
-            let place = Body::from_bytes(&intent.body).unwrap().place;
-            let damaged = world.disk.corrupt(&outbox_file(&place.file), |bytes| {
-                bytes[usize::try_from(place.offset).unwrap()] ^= 1;
-            });
-            assert!(damaged);
+        let places = || -> Vec<Place> {
+            let intents = node.shared.journal.open_intents(shard).into_iter();
+            intents.map(|intent| Body::from_bytes(&intent.body).unwrap().place).collect()
+        };
+        let lost = places();
+        for place in &lost {
+            let at = usize::try_from(place.offset).unwrap();
+            assert!(world.disk.corrupt(&outbox_file(&place.file), |bytes| bytes[at] ^= 1));
         }
+        until("all are made again", || places().iter().all(|place| !lost.contains(place)).then_some(())).await;
+        assert!(node.shared.budget.total_bytes() > 0, "the windows wait");
         world.store.set(Mood::Fine);
         let status = node.drained("s").await;
         assert_eq!((status.counts.delivered, status.balance), (nth, 0));
         node.stop().await;
     });
     assert!(world.store.objects().values().all(|object| object.starts_with(b"PAR1") && object.ends_with(b"PAR1")));
+}
+
+#[test]
+fn a_lane_that_had_no_room_to_ship_gives_way_once_it_has() {
+    let mut world = World::new(13);
+    world.settings.memory_bytes_max = 1;
+    // No window is ever due by its age.
+    world.settings.interval_scale = 1.0;
+    world.stream("s", |destination| {
+        with_parquet(destination);
+        destination.buffering.interval_s = 900;
+    });
+    world.store.set(Mood::Silent);
+    world.life(async {
+        let node = world.start().await.unwrap();
+        let put = async |nth: u64| assert!(node.put("s", &[format!("{{\"n\":{nth}}}\n")]).await);
+        for nth in 0..SHIPS_MAX as u64 {
+            put(nth).await;
+            until("it is cut for its memory", || (world.store.puts() == nth + 1).then_some(())).await;
+        }
+        put(SHIPS_MAX as u64).await;
+        until("a window that cannot be cut", || (node.shared.budget.total_bytes() > 0).then_some(())).await;
+        world.store.set(Mood::Fine);
+        let status = node.drained("s").await;
+        assert_eq!((status.counts.delivered, status.balance), (SHIPS_MAX as u64 + 1, 0));
+        node.stop().await;
+    });
 }

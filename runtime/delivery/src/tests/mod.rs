@@ -2,6 +2,7 @@
 //! runtime of its own, and a crash drops it and opens what the disk kept.
 
 mod budget;
+mod claims;
 mod differing;
 mod faults;
 mod lives;

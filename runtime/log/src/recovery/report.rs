@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use millrace_types::{Seq, ShardId};
 
 use super::{Start, files};
-use crate::file::Source;
+use crate::file::{Source, segment_number};
 use crate::frame::{Kind, RECORDS_BYTES_MIN};
 use crate::index::{self, Summary};
 use crate::quarantine;
@@ -68,11 +68,12 @@ impl Start<'_> {
             }
             let file = Source::Segment(number).name();
             tracing::error!(
+                slug = Hidden::SLUG,
                 file,
                 offset = from,
                 bytes,
-                "journal.unknown_records: records may have lain here of which nothing tells whose they were; what \
-                 no later record or decision shows to be missing is in no count, and its numbers are given again"
+                "records may have lain here of which nothing tells whose they were: what no later record or decision \
+                 shows to be missing is in no count, and its numbers are given again"
             );
             self.report.hidden.push(Hidden { file, offset: from, bytes });
         }
@@ -109,8 +110,9 @@ impl Start<'_> {
                 None => {
                     let (names, why) = self.holders(&gone, id, from, to);
                     let file = names.join(", ");
+                    let hiding = self.hiding(id, from, to).filter(|_| names.is_empty());
                     missing_files.extend(names);
-                    (file, why)
+                    hiding.map_or((file, why), |place| (place, NO_FRAME))
                 }
             };
             self.report.quarantined.push(Quarantined { shard: Some(id), from, to, file, offset: 0, why: why.into() });
@@ -155,9 +157,16 @@ impl Start<'_> {
         };
         (names, why)
     }
+
+    /// The file in which a destroyed header can hide the records from `from` to `to`.
+    fn hiding(&self, id: ShardId, from: Seq, to: Seq) -> Option<String> {
+        let (above, below) = neighbours(self.store.shards.get(&id)?, from, to);
+        let within = |place: &&Hidden| segment_number(&place.file).is_some_and(|nth| (above..=below).contains(&nth));
+        self.report.hidden.iter().find(within).map(|place| place.file.clone())
+    }
 }
 
-/// The segments between which the records from `from` to `to` of `shard` were written, both exclusive.
+/// The segments between which the records from `from` to `to` of `shard` were written.
 fn neighbours(shard: &Shard, from: Seq, to: Seq) -> (u64, u64) {
     let segment = |source: &Source| match source {
         Source::Segment(number) => Some(*number),

@@ -32,6 +32,8 @@ fn records_of_a_destroyed_header_are_counted_as_soon_as_a_later_frame_shows_the_
             let known: Vec<_> = recovery.quarantined.iter().filter(|range| range.shard.is_some()).collect();
             assert_eq!(known.len(), 1, "{recovery:?}");
             assert_eq!((known[0].shard, known[0].from, known[0].to), (Some(shard(2)), lost.0, lost.1));
+            assert_eq!(known[0].file, file);
+            assert_eq!(recovery.missing, Vec::<String>::new());
             assert!(disk.list(&dir().join(QUARANTINE)).unwrap().contains(&format!("{file}-{offset}.bad")));
             // Accepted is what is delivered and what is quarantined, in each shard.
             for (stream, gaps) in [(1, Vec::new()), (2, vec![lost])] {

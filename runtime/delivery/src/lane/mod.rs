@@ -117,7 +117,7 @@ enum Event {
     Shipped(Box<Result<Shipped, Lost>>),
     Due,
     Spill,
-    /// There is memory again.
+    /// There is memory again, for what the reader has.
     Room,
     /// The reader has something.
     Readable,
@@ -183,14 +183,21 @@ impl Life {
         // Made before the look, so that what is freed in between is not missed.
         let freed = self.lane.shared.budget.room();
         let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
+        let readable = async {
+            self.reader.ready().await;
+            if memory {
+                return Event::Readable;
+            }
+            freed.await;
+            Event::Room
+        };
         tokio::select! {
             biased;
             order = orders.wait_for(|order| *order != Order::Run) => Event::Order(order.map_or(Order::Stop, |o| *o)),
             Some(shipped) = self.arrivals.recv() => Event::Shipped(Box::new(shipped)),
             () = self.lane.spill.notified() => Event::Spill,
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => Event::Due,
-            () = freed, if may_read && !memory => Event::Room,
-            () = self.reader.ready(), if may_read && memory => Event::Readable,
+            event = readable, if may_read => event,
         }
     }
 

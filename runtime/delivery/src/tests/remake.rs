@@ -236,3 +236,43 @@ fn a_function_that_stands_still_holds_up_no_other_stream() {
     });
     assert_eq!(world.store.lines(), ["a", "b", "s"]);
 }
+
+#[test]
+fn a_put_that_the_store_carries_out_late_brings_the_same_outputs_back() {
+    let mut world = World::new(14);
+    world.stream("s", with_function);
+    let answer_as = |world: &World, run: &'static str| {
+        world.functions.set(move |batch| {
+            let mut ran = Ran::default();
+            for (source, record) in (0u32..).zip(batch.columns().iter()) {
+                let record = std::str::from_utf8(record).unwrap().trim_end();
+                for nth in 0..2 {
+                    answer(&mut ran.output, source, format!("{record}/{nth}/{run}\n").as_bytes(), None);
+                }
+            }
+            ran
+        });
+    };
+    answer_as(&world, "first");
+    let mut old = Vec::new();
+    for (_, body) in decided(&mut world) {
+        let path = outbox_file(&body.place.file);
+        let from = usize::try_from(body.place.offset).unwrap();
+        let to = from + usize::try_from(body.place.length).unwrap();
+        assert!(world.disk.corrupt(&path, |bytes| {
+            old.push((body.key.clone(), bytes[from..to].to_vec()));
+            bytes[from] ^= 1;
+        }));
+    }
+    answer_as(&world, "second");
+    let status = recover(&world);
+    assert_eq!((status.counts.delivered, status.balance), (RECORDS as u64, 0));
+    let lines = |run: &str| -> Vec<String> {
+        records().iter().flat_map(|record| (0..2).map(move |nth| format!("{record}/{nth}/{run}"))).collect()
+    };
+    assert_eq!(world.store.lines(), lines("second"));
+    for (key, bytes) in old {
+        world.store.insert(&key, bytes);
+    }
+    assert_eq!(world.store.lines(), lines("first"), "each output once, as it was decided");
+}

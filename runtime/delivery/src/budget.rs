@@ -31,7 +31,8 @@ pub(crate) const SQUEEZED_BYTES: usize = 64 * KIB;
 pub(crate) struct Budget {
     limit_bytes: usize,
     lanes: Mutex<Lanes>,
-    /// Rung when memory is freed that somebody may wait for.
+    /// Rung for one who waits when memory is freed; who then reads rings for the next (`Self::step`): a
+    /// thousand lanes are not woken for what two can take.
     room: Notify,
     /// Steps at once: without a function, and with one.
     plain_steps: Semaphore,
@@ -55,6 +56,7 @@ struct Held {
     finished: usize,
     /// It was asked to spill and had nothing; until its windows change or it can cut again it is not asked.
     spent: bool,
+    /// Rung when it is to spill, and when it holds nothing any more.
     spill: Arc<Notify>,
 }
 
@@ -80,11 +82,16 @@ impl Budget {
         })
     }
 
-    /// Waits until one more lane may read and work.
-    pub(crate) async fn step(&self, with_function: bool) -> Option<SemaphorePermit<'_>> {
+    /// Waits until one more lane may read and work, and says how the lane of `shard` may read then.
+    pub(crate) async fn step(&self, shard: ShardId, with_function: bool) -> (Option<SemaphorePermit<'_>>, Reading) {
         let steps = if with_function { &self.guest_steps } else { &self.plain_steps };
         // Never closed.
-        steps.acquire().await.ok()
+        let permit = steps.acquire().await.ok();
+        let reading = self.reading(shard);
+        if reading == Reading::Free {
+            self.room.notify_one();
+        }
+        (permit, reading)
     }
 
     /// The windows of the lane hold `bytes` now. Asks the largest to spill when all together hold too much.
@@ -165,8 +172,13 @@ impl Budget {
     }
 
     fn freed(&self, lanes: &Lanes, shard: ShardId) {
-        if lanes.reading(self.limit_bytes, shard) != Reading::Wait {
-            self.room.notify_waiters();
+        if lanes.total < self.limit_bytes {
+            self.room.notify_one();
+        } else if let Some(lane) = lanes.held.get(&shard)
+            && lane.windows + lane.finished == 0
+        {
+            // It may read in small steps again.
+            lane.spill.notify_one();
         }
     }
 
@@ -230,12 +242,13 @@ impl Hold {
         let mut lanes = self.budget.lanes.lock();
         let lane = lanes.lane(self.shard, &self.spill);
         lane.finished = lane.finished - before + bytes;
-        if lane.windows + lane.finished == 0 {
-            lanes.held.remove(&self.shard);
-        }
+        let is_empty = lane.windows + lane.finished == 0;
         lanes.change(before, bytes);
         if bytes < before {
             self.budget.freed(&lanes, self.shard);
+        }
+        if is_empty {
+            lanes.held.remove(&self.shard);
         }
     }
 }

@@ -12,7 +12,7 @@ use millrace_log::Read;
 use millrace_transform::{Failed, Ran};
 use millrace_types::{Batch, Clock, Columns, MIB, Members};
 
-use crate::budget::{Hold, SQUEEZED_BYTES};
+use crate::budget::{Hold, Reading, SQUEEZED_BYTES};
 use crate::claims::Claims;
 use crate::context::{LaneContext, Shared, caught};
 use crate::failure::{Failure, write_failure};
@@ -50,8 +50,8 @@ pub(crate) async fn remake(
     let mut reader = lane.shared.journal.reader(lane.shard, first);
     while reader.position() <= last {
         let budget = &lane.shared.budget;
-        let _step = budget.step(function.is_some()).await;
-        let bytes = if budget.has_room() { usize::MAX } else { SQUEEZED_BYTES };
+        let (_step, reading) = budget.step(lane.shard, function.is_some()).await;
+        let bytes = if reading == Reading::Free { usize::MAX } else { SQUEEZED_BYTES };
         match reader.next(making.plan.chunk_bytes.min(bytes)).await {
             Ok(Read::Batch(batch)) => {
                 let wanted = usize::try_from(last.plus(1).since(batch.first())).unwrap_or(usize::MAX);

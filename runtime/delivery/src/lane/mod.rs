@@ -153,8 +153,8 @@ impl Life {
     /// Reads and works, with a share of the node's memory; false when nothing more will come.
     async fn step(&mut self) -> Result<bool, Trouble> {
         let lane = Arc::clone(&self.lane);
-        let _step = lane.shared.budget.step(self.plan.function.is_some()).await;
-        let bytes = match lane.shared.budget.reading(lane.shard) {
+        let (_step, reading) = lane.shared.budget.step(lane.shard, self.plan.function.is_some()).await;
+        let bytes = match reading {
             Reading::Free => self.plan.chunk_bytes,
             Reading::Squeezed => self.plan.chunk_bytes.min(SQUEEZED_BYTES),
             // Others have taken it meanwhile.

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::store::Mood;
 use super::{
-    GUESTS, Node, World, answer, batch, echo, outbox_file, until, with_function, with_parquet, with_partitions,
+    GUESTS, Node, World, answer, batch, echo, lost_body, outbox_file, until, with_function, with_parquet,
+    with_partitions,
 };
 use crate::budget::{Hold, SQUEEZED_BYTES};
 use crate::intent::Body;
@@ -139,19 +140,7 @@ async fn made_again(node: &Node) -> (Finished, Hold) {
     }
     let mut members = Members::new();
     members.insert(0, Seq::ZERO, Seq::new(count as u64));
-    let body = Body {
-        bucket: "bucket".to_owned(),
-        key: "k".to_owned(),
-        place: Place { file: String::new(), offset: 0, length: 0 },
-        crc64: 0,
-        content_encoding: None,
-        metadata: Vec::new(),
-        records: count as u64,
-        error_type: None,
-        partition: None,
-        function: Some(("f".to_owned(), 1)),
-        table_version: None,
-    };
+    let body = lost_body(None, Some(("f".to_owned(), 1)));
     let (finished, hold) = remake(&lane, &members, &body).await.unwrap();
     assert_eq!((finished.records, &finished.members), (count as u64, &members));
     (finished, hold)

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use millrace_transform::{Output, Ran};
 use millrace_types::{Counts, Lane, Members, Seq, ShardId, StreamId, SystemClock};
 
-use super::{Node, World, answer, batch, with_function, with_parquet, with_partitions};
+use super::{Node, World, answer, batch, lost_body, with_function, with_parquet, with_partitions};
 use crate::claims::Claims;
-use crate::intent::Body;
-use crate::outbox::Place;
 use crate::remake::remake;
 use crate::tracker::Tracker;
 use crate::window::Kind;
@@ -131,19 +129,7 @@ fn an_error_object_that_is_made_again_tells_what_it_told() {
         let lane = node.lane("s", ShardId::new(StreamId(1), Lane(7)));
         node.shared.journal.append(lane.shard, batch(&["a", "b", "c"])).await.unwrap();
         let decided = members(&[(0, 0), (2, 0), (1, 2)], &[(0, 3), (2, 2)], true);
-        let body = Body {
-            bucket: "bucket".to_owned(),
-            key: "k".to_owned(),
-            place: Place { file: String::new(), offset: 0, length: 0 },
-            crc64: 0,
-            content_encoding: None,
-            metadata: Vec::new(),
-            records: 3,
-            error_type: Some(PROCESSING_FAILED.to_owned()),
-            partition: None,
-            function: None,
-            table_version: None,
-        };
+        let body = lost_body(Some(PROCESSING_FAILED.to_owned()), None);
         let (finished, _hold) = remake(&lane, &decided, &body).await.unwrap();
         assert_eq!((finished.members, finished.records), (decided, 3));
         node.stop().await;

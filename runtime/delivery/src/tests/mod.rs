@@ -32,6 +32,7 @@ use crate::budget::Budget;
 use crate::context::{LaneContext, Shared};
 use crate::functions::{Library, Transform};
 use crate::handle::StreamHandle;
+use crate::intent::Body;
 use crate::status::{StreamStatusReport, Trouble};
 use crate::streams::{Streams, open_outbox};
 
@@ -262,6 +263,23 @@ pub(super) fn batch<R: AsRef<[u8]>>(records: &[R]) -> Batch {
         builder.push(record.as_ref(), 1_000).unwrap();
     }
     builder.finish()
+}
+
+/// The decision about an object whose bytes are nowhere.
+pub(super) fn lost_body(error_type: Option<String>, function: Option<(String, u32)>) -> Body {
+    Body {
+        bucket: "bucket".to_owned(),
+        key: "k".to_owned(),
+        place: crate::outbox::Place { file: String::new(), offset: 0, length: 0 },
+        crc64: 0,
+        content_encoding: None,
+        metadata: Vec::new(),
+        records: 0,
+        error_type,
+        partition: None,
+        function,
+        table_version: None,
+    }
 }
 
 /// Waits for what becomes true by itself.

@@ -3,17 +3,19 @@
 //!
 //! It covers what records become: open windows (output that is not spilled, row groups, compressors),
 //! objects that are made again, and finished objects in memory, from their cut until they lie in the
-//! outbox, and on until their first put has ended where they are put from memory. It does not cover what the journal holds (`journal.*`), the
-//! memory of functions (their own limits) and buffers of a fixed size for reading and sending.
+//! outbox, and on until their first put has ended where they are put from memory. It does not cover what the
+//! journal holds (`journal.*`), the memory of functions (their own limits), the few compressors that are
+//! kept for the next object, and buffers of a fixed size for reading and sending.
 //!
 //! Memory grows only in a *step*: a lane reads a chunk and works on it. As many steps run at once as there
 //! are threads for them. Above the limit the lane with the largest windows is asked to spill, and a lane
 //! may read only while it holds nothing, and then no more than [`SQUEEZED_BYTES`]: so a dead destination
 //! that holds on to its memory cannot stop the others. An object that is made again never waits for memory:
 //! windows may wait for it, because their lane has no room to ship until it is stored. It is read in the
-//! same steps, one object of a lane at a time, and above the limit it keeps a row group of a set size at
-//! most. The limit is therefore exceeded by no more than steps × what one step makes of its chunk, and
-//! lanes × (what one makes of [`SQUEEZED_BYTES`] + what is kept of an object that is made again).
+//! same steps, one object of a lane and [`REMAKES_MAX`] of the node at a time, and above the limit it keeps
+//! a compressor or a row group of a set size at most. The limit is therefore exceeded by no more than steps ×
+//! what one step makes of its chunk, lanes × what one makes of [`SQUEEZED_BYTES`], and [`REMAKES_MAX`] × what
+//! is kept of an object that is made again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,18 +27,30 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// Payload bytes that a lane reads at once while the node's memory is short.
 pub(crate) const SQUEEZED_BYTES: usize = 64 * KIB;
+/// Objects that are made again at once on the node: each holds a compressor or a row group, however short
+/// memory is.
+const REMAKES_MAX: usize = 64;
 
 /// Who holds how much.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit_bytes: usize,
     lanes: Mutex<Lanes>,
-    /// Rung for one who waits when memory is freed; who then reads rings for the next (`Self::step`): a
+    /// Without a function, and with one: who waits behind slow functions keeps nobody else waiting.
+    plain: Steps,
+    guest: Steps,
+    /// Objects that are made again at once.
+    remakes: Semaphore,
+}
+
+/// Steps of one kind.
+#[derive(Debug)]
+struct Steps {
+    /// As many at once as there are threads for them.
+    permits: Semaphore,
+    /// Rung for one who waits when memory is freed; who then reads rings for the next (`Budget::step`): a
     /// thousand lanes are not woken for what two can take.
     room: Notify,
-    /// Steps at once: without a function, and with one.
-    plain_steps: Semaphore,
-    guest_steps: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -76,20 +90,30 @@ impl Budget {
         Arc::new(Self {
             limit_bytes,
             lanes: Mutex::default(),
-            room: Notify::new(),
-            plain_steps: Semaphore::new(plain_steps),
-            guest_steps: Semaphore::new(guest_steps),
+            plain: Steps { permits: Semaphore::new(plain_steps), room: Notify::new() },
+            guest: Steps { permits: Semaphore::new(guest_steps), room: Notify::new() },
+            remakes: Semaphore::new(REMAKES_MAX),
         })
+    }
+
+    fn steps(&self, with_function: bool) -> &Steps {
+        if with_function { &self.guest } else { &self.plain }
+    }
+
+    /// Waits until one more object may be made again.
+    pub(crate) async fn remake(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.remakes.acquire().await.ok()
     }
 
     /// Waits until one more lane may read and work, and says how the lane of `shard` may read then.
     pub(crate) async fn step(&self, shard: ShardId, with_function: bool) -> (Option<SemaphorePermit<'_>>, Reading) {
-        let steps = if with_function { &self.guest_steps } else { &self.plain_steps };
+        let steps = self.steps(with_function);
         // Never closed.
-        let permit = steps.acquire().await.ok();
+        let permit = steps.permits.acquire().await.ok();
         let reading = self.reading(shard);
         if reading == Reading::Free {
-            self.room.notify_one();
+            steps.room.notify_one();
         }
         (permit, reading)
     }
@@ -102,7 +126,7 @@ impl Budget {
         lane.spent &= bytes == before;
         lanes.change(before, bytes);
         if bytes < before {
-            self.freed(&lanes, shard);
+            self.freed(&lanes);
         }
         self.ask(&lanes);
     }
@@ -136,13 +160,15 @@ impl Budget {
     /// The lane's windows are gone.
     pub(crate) fn forget(&self, shard: ShardId) {
         let mut lanes = self.lanes.lock();
-        let Some(lane) = lanes.held.get_mut(&shard) else { return };
-        let bytes = std::mem::take(&mut lane.windows);
-        if lane.finished == 0 {
-            lanes.held.remove(&shard);
+        if let Some(lane) = lanes.held.get_mut(&shard) {
+            let bytes = std::mem::take(&mut lane.windows);
+            if lane.finished == 0 {
+                lanes.held.remove(&shard);
+            }
+            lanes.change(bytes, 0);
         }
-        lanes.change(bytes, 0);
-        self.freed(&lanes, shard);
+        // Also when it held nothing: it may have been woken to read, and does not any more.
+        self.freed(&lanes);
     }
 
     /// How the lane may read now.
@@ -150,9 +176,10 @@ impl Budget {
         self.lanes.lock().reading(self.limit_bytes, shard)
     }
 
-    /// Wakes when [`Self::reading`] may answer something better than when this was called.
-    pub(crate) fn room(&self) -> Notified<'_> {
-        self.room.notified()
+    /// Wakes one of those who wait when [`Self::reading`] may answer something better for it, now and then
+    /// for nothing. What is freed between this call and the wait is not missed.
+    pub(crate) fn room(&self, with_function: bool) -> Notified<'_> {
+        self.steps(with_function).room.notified()
     }
 
     /// True while all together hold less than the limit.
@@ -171,14 +198,10 @@ impl Budget {
         self.lanes.lock().peak
     }
 
-    fn freed(&self, lanes: &Lanes, shard: ShardId) {
+    fn freed(&self, lanes: &Lanes) {
         if lanes.total < self.limit_bytes {
-            self.room.notify_one();
-        } else if let Some(lane) = lanes.held.get(&shard)
-            && lane.windows + lane.finished == 0
-        {
-            // It may read in small steps again.
-            lane.spill.notify_one();
+            self.plain.room.notify_one();
+            self.guest.room.notify_one();
         }
     }
 
@@ -245,10 +268,14 @@ impl Hold {
         let is_empty = lane.windows + lane.finished == 0;
         lanes.change(before, bytes);
         if bytes < before {
-            self.budget.freed(&lanes, self.shard);
+            self.budget.freed(&lanes);
         }
         if is_empty {
             lanes.held.remove(&self.shard);
+            if lanes.total >= self.budget.limit_bytes {
+                // It may read in small steps again, however much the others hold.
+                self.spill.notify_one();
+            }
         }
     }
 }
@@ -313,9 +340,11 @@ mod tests {
         assert_eq!(budget.reading(shard(3)), Reading::Squeezed, "who holds nothing goes on in small steps");
         budget.forget(shard(1));
         assert_eq!(budget.total_bytes(), 120, "an object of an earlier life is still there");
-        let room = budget.room();
+        let rooms = [budget.room(false), budget.room(true)];
         drop(hold);
-        room.await;
+        for room in rooms {
+            room.await;
+        }
         assert_eq!(budget.reading(shard(1)), Reading::Free);
         drop(more);
         assert_eq!(budget.total_bytes(), 0);

@@ -3,8 +3,9 @@
 //!
 //! The object is made of the recorded members alone, a chunk of the journal at a time, and spills as it
 //! grows. Each chunk is a step as the lanes take them, and what is held counts in the same memory budget
-//! (`budget`); while memory is short, steps are small and row groups of Parquet end early. What a run of the function does not give this time, and what cannot be read any more, is not in
-//! it: the members of what is made say so, and `ship` takes the decision back for the rest.
+//! (`budget`); while memory is short, steps are small and row groups of Parquet end early. What a run of the
+//! function does not give this time, and what cannot be read any more, is not in it: the members of what is
+//! made say so, and `ship` takes the decision back for the rest.
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub(crate) async fn remake(
         None => None,
         Some((name, version)) => Some(Arc::clone(&lane.shared.functions).get(name, Some(*version)).await?.1),
     };
+    let _remake = lane.shared.budget.remake().await;
     let mut making = Making::begin(lane, plan, members, body)?;
     let Some((first, last)) = members.span() else { return making.finish().map_err(|e| trouble(&e)) };
     let mut reader = lane.shared.journal.reader(lane.shard, first);

@@ -53,7 +53,8 @@ where
         return Err((limit.too_large)());
     }
     // Bought as bytes arrive: what a head announces is only a word, and the head is not proven yet.
-    let mut share = limit.budget.buy(FIRST_BYTES).await?;
+    let first_bytes = if body.is_end_stream() { 0 } else { FIRST_BYTES };
+    let mut share = limit.budget.buy(first_bytes).await?;
     let read = async {
         let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_BYTES).min(RESERVED_BYTES_MAX));
         while let Some(frame) = body.frame().await {

@@ -56,7 +56,7 @@ impl Budget {
     /// # Errors
     /// `ServiceUnavailableException`, when the others do not give enough back in time.
     pub(crate) async fn buy(&self, bytes: usize) -> Result<Share, ApiError> {
-        let permits = bytes.div_ceil(PERMIT_BYTES).clamp(1, self.permits_max);
+        let permits = bytes.div_ceil(PERMIT_BYTES).min(self.permits_max);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX);
         let bought = tokio::time::timeout(self.wait_max, Arc::clone(&self.permits).acquire_many_owned(permits)).await;
         match bought {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::access::Caller;
 use crate::body::{Limit, Received, discard, receive};
+use crate::budget::Budget;
 use crate::error::{ApiError, Code, Reply, reply};
 use crate::metrics::Done;
 use crate::protocol::json;
@@ -100,13 +101,13 @@ where
         Route::Ingest(name) => return take(shared, name, parts, body).await,
         _ => {}
     }
-    let bytes_max = match route {
-        Route::Deploy(_) => MODULE_BYTES_MAX,
-        Route::Invoke(_) => INGEST_BODY_BYTES_MAX,
-        Route::PutSchema(..) => SCHEMA_BYTES_MAX,
-        _ => CONTROL_BODY_BYTES_MAX,
+    let (bytes_max, budget) = match route {
+        Route::Deploy(_) => (MODULE_BYTES_MAX, &shared.module_bodies),
+        Route::Invoke(_) => (INGEST_BODY_BYTES_MAX, &shared.module_bodies),
+        Route::PutSchema(..) => (SCHEMA_BYTES_MAX, &shared.bodies),
+        _ => (CONTROL_BODY_BYTES_MAX, &shared.bodies),
     };
-    let received = known(shared, parts, body, bytes_max).await?;
+    let received = known(shared, parts, body, bytes_max, budget).await?;
     if !matches!(route, Route::Deploy(_) | Route::Invoke(_)) {
         no_query(parts)?;
     }
@@ -132,14 +133,20 @@ fn json_reply(json: String) -> Reply {
 }
 
 /// Reads the body and proves the caller of a plain route.
-async fn known<B>(shared: &Shared, parts: &Parts, body: &mut B, bytes_max: usize) -> Result<Received, ApiError>
+async fn known<B>(
+    shared: &Shared,
+    parts: &Parts,
+    body: &mut B,
+    bytes_max: usize,
+    budget: &Budget,
+) -> Result<Received, ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let mut caller = Caller::plain(&shared.policy, parts, shared.clock.now_ms())?;
     let too_large = move || ApiError::new(Code::TooLarge, format!("The body is over {bytes_max} bytes"));
-    let limit = Limit { bytes_max, budget: &shared.admin_bodies, too_large: &too_large };
+    let limit = Limit { bytes_max, budget, too_large: &too_large };
     let received = receive(shared, body, &limit, |chunk| caller.update(chunk)).await?;
     caller.finish()?;
     Ok(received)

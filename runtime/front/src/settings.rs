@@ -46,11 +46,10 @@ pub struct FrontSettings {
     pub idle_time_max: Duration,
     /// Time for a request's whole body.
     pub body_time_max: Duration,
-    /// Body bytes of all requests with records together that are held at once.
+    /// Body bytes of all requests together that are held at once, but for those of the next line.
     pub bodies_bytes_max: usize,
-    /// Body bytes of all requests that put no records (status, functions, tables, control operations): what
-    /// waits for a compilation takes nothing from records.
-    pub admin_bodies_bytes_max: usize,
+    /// Body bytes of deploys and invocations: what waits for a compilation takes nothing from the others.
+    pub module_bodies_bytes_max: usize,
     /// Decompressed body bytes of all requests together that are held at once.
     pub decoded_bytes_max: usize,
     /// How long a request waits for its share of these bytes before it is refused.
@@ -71,7 +70,7 @@ impl Default for FrontSettings {
             idle_time_max: Duration::from_secs(120),
             body_time_max: Duration::from_secs(60),
             bodies_bytes_max: 256 * MIB,
-            admin_bodies_bytes_max: 128 * MIB,
+            module_bodies_bytes_max: 128 * MIB,
             decoded_bytes_max: 128 * MIB,
             budget_wait_max: Duration::from_secs(5),
             drain_time_max: Duration::from_secs(10),

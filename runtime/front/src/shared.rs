@@ -20,10 +20,10 @@ pub(crate) struct Shared {
     pub(crate) admin: Arc<dyn Admin>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    /// Bytes of bodies with records as they come.
+    /// Bytes of bodies as they come.
     pub(crate) bodies: Budget,
-    /// Bytes of all other bodies.
-    pub(crate) admin_bodies: Budget,
+    /// The same of deploys and invocations.
+    pub(crate) module_bodies: Budget,
     /// Bytes of bodies once decompressed.
     pub(crate) decoded: Budget,
     /// Connections that may still be taken.
@@ -42,7 +42,7 @@ impl Shared {
     ) -> Self {
         Self {
             bodies: Budget::new(settings.bodies_bytes_max, settings.budget_wait_max),
-            admin_bodies: Budget::new(settings.admin_bodies_bytes_max, settings.budget_wait_max),
+            module_bodies: Budget::new(settings.module_bodies_bytes_max, settings.budget_wait_max),
             decoded: Budget::new(settings.decoded_bytes_max, settings.budget_wait_max),
             connections: Arc::new(Semaphore::new(settings.connections_max)),
             settings,

@@ -35,6 +35,8 @@ const SPAN_RECORDS_MAX: usize = 4_000_000;
 const QUIET_COMMIT: Duration = Duration::from_secs(1);
 /// Records of one call of a function: each may end as a failure with a text.
 pub(crate) const CALL_RECORDS_MAX: usize = 16_384;
+/// A lane that stops reads on for one part in so many of the grace time.
+const STOP_READ_PART: u32 = 4;
 /// First wait between two starts of a lane that fails.
 const RESTART_BASE: Duration = Duration::from_millis(200);
 
@@ -180,8 +182,7 @@ impl Life {
         let quiet =
             self.quiet_since.map(|since| (since + QUIET_COMMIT).saturating_sub(self.lane.shared.clock.monotonic()));
         let sleep = [due, quiet].into_iter().flatten().min();
-        // Made before the look, so that what is freed in between is not missed.
-        let freed = self.lane.shared.budget.room();
+        let freed = self.lane.shared.budget.room(self.plan.function.is_some());
         let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
         let readable = async {
             self.reader.ready().await;
@@ -371,7 +372,8 @@ impl Life {
 
     /// Frees memory: spills finished output; where there is none to spill, cuts the largest window.
     async fn spill(&mut self) -> Result<(), Trouble> {
-        let Some(mut work) = self.work.take() else {
+        // It holds nothing (any more): it was woken to read.
+        let Some(mut work) = self.work.take_if(|work| work.memory_bytes() > 0) else {
             return Ok(());
         };
         let shared = Arc::clone(&self.lane.shared);
@@ -397,10 +399,14 @@ impl Life {
         self.lane.shared.budget.report(self.lane.shard, bytes, &self.lane.spill);
     }
 
-    /// Cuts everything, once it has read what the windows still take: what was acknowledged just before a
-    /// stop is not left to the next start.
+    /// Cuts everything; then, for a part of the grace time, reads what is there and cuts once more: what was
+    /// acknowledged just before a stop is not left to the next start.
     async fn cut_all(&mut self) -> Result<(), Trouble> {
-        loop {
+        self.turn(None, true).await?;
+        let clock = Arc::clone(&self.lane.shared.clock);
+        let until = clock.monotonic() + self.lane.shared.settings.stop_grace() / STOP_READ_PART;
+        let mut any = false;
+        while clock.monotonic() < until {
             let full = self.work.as_ref().is_none_or(Work::has_full_window);
             let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
             let readable = tokio::select! {
@@ -409,9 +415,11 @@ impl Life {
                 () = std::future::ready(()) => false,
             };
             if full || !memory || !readable || !self.step().await? {
-                return self.turn(None, true).await;
+                break;
             }
+            any = true;
         }
+        if any { self.turn(None, true).await } else { Ok(()) }
     }
 
     /// Cuts everything and gives what is on its way the grace time.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use millrace_log::Disk as _;
 use millrace_transform::Ran;
 use millrace_types::{Entropy, Lane, MIB, Members, SeededEntropy, Seq, ShardId, StreamId};
 use parking_lot::Mutex;
@@ -120,6 +121,31 @@ fn a_dead_destination_that_holds_memory_does_not_stop_the_others() {
         assert_eq!((dead.pending, dead.balance), (200, 0));
         // What lies in the outbox is not put within the grace: end as a crash does.
     });
+}
+
+#[test]
+fn a_window_that_lies_on_the_disk_is_not_cut_for_memory() {
+    let mut world = World::new(8);
+    world.settings.memory_bytes_max = 1;
+    world.settings.interval_scale = 1.0;
+    world.stream("s", |d| d.buffering.interval_s = 900);
+    let spilled = |world: &World| {
+        let files = world.outbox_files();
+        files.iter().map(|name| world.disk.open(&outbox_file(name)).unwrap().len().unwrap()).sum::<u64>()
+    };
+    world.life(async {
+        let node = world.start().await.unwrap();
+        let hold = node.shared.budget.hold(ShardId::new(StreamId(9), Lane(0)), 1, &Arc::default());
+        for nth in 0..6 {
+            assert!(node.put("s", &[line(0, nth)]).await);
+            let all = (nth as u64 + 1) * RECORD_BYTES as u64;
+            until("what was read is spilled", || (spilled(&world) == all).then_some(())).await;
+        }
+        assert_eq!(world.store.puts(), 0, "the window goes on in its file");
+        drop(hold);
+        node.stop().await;
+    });
+    assert_eq!(world.store.objects().len(), 1);
 }
 
 /// Bytes that are made again, in records of [`RECORD_BYTES`] that hardly compress.

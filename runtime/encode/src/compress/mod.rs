@@ -16,7 +16,7 @@ use millrace_types::{Entropy, KIB, MIB};
 use crate::{Compression, Levels};
 use stream::Stream;
 
-/// Source bytes that are kept as they are before the compressor starts: less than it would hold.
+/// Source bytes that are kept as they are before the compressor starts.
 const fn staged_bytes_max(compression: Compression) -> usize {
     match compression {
         // Keeps what does not fill a member itself.

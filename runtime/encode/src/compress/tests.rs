@@ -112,6 +112,24 @@ proptest! {
     }
 }
 
+/// Beyond what is staged, with members of gzip filled from one write and from several.
+#[test]
+fn large_objects_come_out_whole_and_an_object_given_up_leaves_nothing_to_the_next() {
+    const MEMBER: usize = MIB;
+    let plain = bytes(3 * MEMBER + 77, false);
+    for compression in Compression::ALL {
+        for cuts in [vec![], vec![MEMBER], vec![MEMBER - 1, MEMBER + 1], vec![5, 2 * MEMBER + 5], vec![3 * MEMBER]] {
+            for drained in [false, true] {
+                let packed = compress(compression, &plain, &cuts, drained);
+                assert!(decode(compression, &packed) == plain, "{compression:?} {cuts:?} {drained}");
+            }
+            let mut given_up = Compressor::new(compression, Levels::default(), &SeededEntropy::new(2));
+            given_up.write(&plain[..2 * MEMBER + 9]).unwrap();
+            drop(given_up);
+        }
+    }
+}
+
 #[test]
 fn a_small_object_takes_no_working_memory_before_its_end() {
     for compression in Compression::ALL {

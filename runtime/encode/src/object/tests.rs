@@ -74,7 +74,8 @@ fn open(key: &[u8; 32], finished: &Finished, body: &[u8]) -> Vec<u8> {
 fn an_encrypted_object_is_the_plain_one_once_opened() {
     let key = [3; 32];
     let records: Vec<Vec<u8>> =
-        (0..5_000).map(|n| format!("{{\"n\":{n},\"text\":\"abcdefgh\"}}\n").into_bytes()).collect();
+        (0..20_000).map(|n| format!("{{\"n\":{n},\"text\":\"abcdefgh\"}}\n").into_bytes()).collect();
+    // Four times this is more than a compressor stages.
     let (payload, ends) = pack(&records);
     for compression in [Compression::Uncompressed, Compression::Gzip, Compression::Zstd, Compression::Snappy] {
         let run = |encryption: Option<EncryptionKey>, drain: bool| {

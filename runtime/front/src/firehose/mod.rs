@@ -89,14 +89,12 @@ impl Operation {
         }
     }
 
-    /// Whether its body holds records.
-    pub(crate) const fn puts_records(self) -> bool {
-        matches!(self, Self::PutRecord | Self::PutRecordBatch)
-    }
-
     /// Bytes of its body at most.
     pub(crate) const fn body_bytes_max(self) -> usize {
-        if self.puts_records() { PUT_BODY_BYTES_MAX } else { CONTROL_BODY_BYTES_MAX }
+        match self {
+            Self::PutRecord | Self::PutRecordBatch => PUT_BODY_BYTES_MAX,
+            _ => CONTROL_BODY_BYTES_MAX,
+        }
     }
 
     /// What a body over that limit is told.

@@ -50,8 +50,8 @@ where
             format!("The Content-Encoding {encoding} is not supported on POST /: send the body as it is"),
         ));
     }
-    let budget = if operation.puts_records() { &shared.bodies } else { &shared.admin_bodies };
-    let limit = Limit { bytes_max: operation.body_bytes_max(), budget, too_large: &|| operation.too_large() };
+    let (bytes_max, budget) = (operation.body_bytes_max(), &shared.bodies);
+    let limit = Limit { bytes_max, budget, too_large: &|| operation.too_large() };
     let received = receive(shared, body, &limit, |chunk| caller.update(chunk)).await?;
     caller.finish()?;
     let answer = firehose::run(shared, operation, &received.bytes).await;

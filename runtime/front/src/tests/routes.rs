@@ -320,7 +320,7 @@ async fn the_budgets_of_bodies_push_back_each_by_itself() {
     assert_eq!(world.call("PutRecord", &put).await.status, 200);
     let records = format!("/v1/delivery-streams/{}/records", create()["DeliveryStreamName"].as_str().expect("a name"));
     let deploy = || plain("PUT", "/v1/functions/f").body(Full::from("w")).expect("a request");
-    for (budget, puts, others) in [(&world.shared.bodies, 503, 200), (&world.shared.admin_bodies, 200, 503)] {
+    for (budget, others, deploys) in [(&world.shared.bodies, 503, 200), (&world.shared.module_bodies, 200, 503)] {
         let _all = budget.buy(usize::MAX).await.expect("all of it");
         let answers = [
             world.call("PutRecord", &put).await,
@@ -328,7 +328,8 @@ async fn the_budgets_of_bodies_push_back_each_by_itself() {
             world.call("ListDeliveryStreams", &json!({})).await,
             world.send(deploy()).await,
         ];
-        assert_eq!(answers.map(|answer| answer.status.as_u16()), [puts, puts, others, others]);
+        assert_eq!(answers.map(|answer| answer.status.as_u16()), [others, others, others, deploys]);
+        assert_eq!(get(&world, "/v1/status").await.status, 200, "a request without a body needs none");
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use millrace_types::{Seq, ShardId};
 
-use crate::disk::{Disk, DiskFile, Unchanged};
-use crate::file::{FileHead, SETTLED, Source, run_of, segment_name, segment_number};
+use crate::disk::{Disk, DiskFile, Lock, Unchanged};
+use crate::file::{FileHead, LOCK, SETTLED, Source, run_of, segment_name, segment_number};
 use crate::frame::{self, Header, Kind as FrameKind};
 use crate::index;
 use crate::mark::{self, Loss, Mark};
@@ -145,11 +145,26 @@ pub struct Filter {
     pub kind: Option<Kind>,
 }
 
+/// What is judged must not be removed meanwhile. A lock that cannot be taken because nothing can be written
+/// there holds nobody up.
+fn hold_still(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn Lock>>, Error> {
+    let path = dir.join(LOCK);
+    if disk.open(&path).is_err() {
+        return Ok(None);
+    }
+    match disk.lock(&path) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::Locked(dir.to_owned())),
+        tried => Ok(tried.ok()),
+    }
+}
+
 /// Reads every frame of every segment and run, and judges as a start does whether all is there.
 ///
 /// # Errors
-/// [`Error::Io`] when a file cannot be read at all, or when there is neither a folder nor a mark.
+/// [`Error::Locked`] while a server has it open; [`Error::Io`] when a file cannot be read at all, or when
+/// there is neither a folder nor a mark.
 pub fn verify(disk: &dyn Disk, dir: &Path) -> Result<Report, Error> {
+    let _still = hold_still(disk, dir)?;
     let found = mark::read(disk, dir);
     let mut report = Report { mark: MarkReport::of(&found), ..Report::default() };
     walk(disk, dir, found.mark(), &mut report.unreadable, &mut |source, file, head, scan| {

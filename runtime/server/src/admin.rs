@@ -150,7 +150,12 @@ impl Admin for ServerAdmin {
         let status = self.look(Journal::status).await;
         let metric = |name, help, counter, value| Metric { name, help, counter, labels: Vec::new(), value };
         vec![
-            metric("millrace_journal_used_bytes", "Bytes of the journal on disk.", false, status.bytes_on_disk as f64),
+            metric(
+                "millrace_journal_used_bytes",
+                "Bytes of the journal on disk, its spare segment among them.",
+                false,
+                status.bytes_on_disk as f64,
+            ),
             metric("millrace_journal_free_bytes", "Free bytes of its file system.", false, status.free_bytes as f64),
             metric("millrace_journal_segments", "Segment files.", false, status.segments as f64),
             metric("millrace_journal_fsync_total", "Syncs of the journal.", true, status.fsyncs as f64),

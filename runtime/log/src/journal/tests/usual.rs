@@ -170,6 +170,7 @@ fn two_processes_cannot_share_a_directory() {
         let real = || Journal::open(Arc::new(RealDisk), at.clone(), small(), Arc::clone(&clock) as Arc<dyn Clock>);
         let (held, _) = real().unwrap();
         assert!(matches!(real(), Err(Error::Locked(_))));
+        assert!(matches!(inspect::verify(&RealDisk, &at), Err(Error::Locked(_))), "it is not judged while it changes");
         held.append(shard(7), batch(1, 3, 1000)).await.unwrap();
         held.close().await;
         let (again, _) = real().unwrap();

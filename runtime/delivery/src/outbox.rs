@@ -205,6 +205,16 @@ impl Outbox {
         Ok(StoredContent { file: Arc::from(file), place: place.clone() })
     }
 
+    /// The bytes at `place`, when they are those of the checksum. Blocks.
+    pub(crate) fn read(&self, place: &Place, crc64: u64) -> Option<Bytes> {
+        let file = self.disk.open(&self.path(&place.file)).ok()?;
+        let mut bytes = vec![0; usize::try_from(place.length).ok()?];
+        file.read_exact_at(&mut bytes, place.offset).ok()?;
+        let mut digest = digest();
+        digest.update(&bytes);
+        (digest.finalize() == crc64).then(|| Bytes::from(bytes))
+    }
+
     /// True when the bytes at `place` are those of the checksum. Blocks.
     pub(crate) fn is_whole(&self, place: &Place, crc64: u64) -> bool {
         let check = || -> io::Result<bool> {
@@ -310,5 +320,31 @@ impl Content for StoredContent {
             Ok(Bytes::from(bytes))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_log::FakeDisk;
+
+    use super::*;
+
+    #[test]
+    fn what_is_damaged_or_gone_is_neither_read_nor_whole() {
+        let disk = FakeDisk::new(1);
+        let outbox = Outbox::open(Arc::new(disk.clone()), PathBuf::from("outbox"), std::iter::empty()).unwrap();
+        let bytes = vec![b'x'; 2 * VERIFY_BYTES + 5];
+        let mut crc = digest();
+        crc.update(&bytes);
+        let crc = crc.finalize();
+        let place = outbox.store(&bytes).unwrap();
+        let looks = |place: &Place, crc64| (outbox.read(place, crc64), outbox.is_whole(place, crc64));
+        assert_eq!(looks(&place, crc), (Some(Bytes::from(bytes)), true));
+        assert_eq!(looks(&place, crc + 1), (None, false));
+        assert_eq!(looks(&Place { length: place.length + 1, ..place.clone() }, crc), (None, false));
+        disk.open(&outbox.path(&place.file)).unwrap().write_all_at(&[b"y"], place.length - 1).unwrap();
+        assert_eq!(looks(&place, crc), (None, false));
+        outbox.release(&place);
+        assert_eq!(looks(&place, crc), (None, false));
     }
 }

@@ -23,7 +23,8 @@ use crate::window::Bulk;
 
 /// First wait behind a failed attempt.
 const RETRY_BASE_MS: u64 = 100;
-/// An object up to this size is put from memory at its first attempt, not read back from the outbox.
+/// An object up to this size is put from memory: at its first attempt it is not read back from the outbox,
+/// and later in one piece.
 const FROM_MEMORY_BYTES_MAX: u64 = 16 << 20;
 
 /// An object that is stored at its destination.
@@ -114,15 +115,22 @@ async fn deliver(
 ) -> Result<Shipped, Lost> {
     let mut retry = Retry::new(&lane);
     loop {
-        if memory.is_none() && !is_whole(&lane, &body).await {
-            match make_again(&lane, &retry, id, &members, &body).await {
-                Ok(new) => body = new,
-                Err(Again::Later(trouble)) => retry.wait(&trouble, None).await,
-                Err(Again::Changed(trouble)) => return Err(Lost(trouble)),
-            }
-            continue;
-        }
-        let Err(error) = attempt(&lane, &body, memory.take()).await else { break };
+        let (content, hold) = match memory.take() {
+            Some((bytes, hold)) => (Arc::new(bytes) as Arc<dyn Content>, Some(hold)),
+            None => match verified(&lane, &body).await {
+                Some(content) => (content, None),
+                None => {
+                    match make_again(&lane, &retry, id, &members, &body).await {
+                        Ok(new) => body = new,
+                        Err(Again::Later(trouble)) => retry.wait(&trouble, None).await,
+                        Err(Again::Changed(trouble)) => return Err(Lost(trouble)),
+                    }
+                    continue;
+                }
+            },
+        };
+        let Err(error) = attempt(&lane, &body, content).await else { break };
+        drop(hold);
         lane.gauges.put_failed();
         let after = match error.advice {
             Advice::Retry { after } => after,
@@ -134,9 +142,18 @@ async fn deliver(
     Ok(Shipped { id, members, body })
 }
 
-async fn is_whole(lane: &Arc<LaneContext>, body: &Body) -> bool {
+/// The bytes in the outbox, proved to be those of the decision; `None` when they are gone or damaged. What is
+/// small is proved as it is read for the put; what is large is read again in parts.
+async fn verified(lane: &Arc<LaneContext>, body: &Body) -> Option<Arc<dyn Content>> {
     let (shared, place, crc64) = (Arc::clone(&lane.shared), body.place.clone(), body.crc64);
-    millrace_tasks::blocking(move || shared.outbox.is_whole(&place, crc64)).await
+    let found = millrace_tasks::blocking(move || -> Option<Arc<dyn Content>> {
+        if place.length <= FROM_MEMORY_BYTES_MAX {
+            return Some(Arc::new(shared.outbox.read(&place, crc64)?));
+        }
+        let whole = shared.outbox.is_whole(&place, crc64);
+        Some(Arc::new(whole.then(|| shared.outbox.content(&place).ok())??))
+    });
+    found.await
 }
 
 /// Why an object that was to be made again is not there.
@@ -252,16 +269,8 @@ async fn write_intent(lane: &Arc<LaneContext>, id: u64, members: &Members, body:
     }
 }
 
-async fn attempt(lane: &LaneContext, body: &Body, memory: Option<(Bytes, Hold)>) -> Result<(), SinkError> {
+async fn attempt(lane: &LaneContext, body: &Body, content: Arc<dyn Content>) -> Result<(), SinkError> {
     let sink = lane.shared.buckets.open(&body.bucket)?;
-    let (bytes, _hold) = memory.unzip();
-    let content: Arc<dyn Content> = match bytes {
-        Some(bytes) => Arc::new(bytes),
-        None => {
-            let stored = lane.shared.outbox.content(&body.place);
-            Arc::new(stored.map_err(|e| SinkError::retry("outbox.read", format!("{}: {e}", body.place.file)))?)
-        }
-    };
     let object = Object {
         key: body.key.clone(),
         content,

@@ -96,7 +96,7 @@ impl Store {
         }
         let length = usize::try_from(object.content.len()).unwrap();
         let bytes = object.content.read(0, length).await;
-        let bytes = bytes.map_err(|error| SinkError::retry("outbox.read", error.to_string()))?;
+        let bytes = bytes.map_err(|error| SinkError::retry("ContentUnreadable", error.to_string()))?;
         self.objects.lock().insert(object.key.clone(), bytes.to_vec());
         Ok(Stored::default())
     }

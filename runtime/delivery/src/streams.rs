@@ -220,6 +220,10 @@ impl Streams {
         let stream = millrace_tasks::blocking(move || catalog.mark_deleting(&owned))
             .await
             .map_err(|e| DeleteError::Storage(crate::lane::chain(&e)))?;
+        let pending = handle.status().pending;
+        if pending > 0 {
+            tracing::warn!(stream = name, pending, "deleted with records that were not delivered: they are discarded");
+        }
         handle.discard();
         let streams = self.clone();
         self.0.tasks.spawn("delete-stream", async move {

@@ -134,7 +134,9 @@ mod tests {
         assert!(matches!(outcome(orc), Some(MemberOutcome::Refused(_))));
         let page = compatibility_page();
         assert!(page.contains("| `DeliveryStreamType` | only `DirectPut`; else refused: "), "{page}");
-        assert!(page.contains("Not in this version: delete the stream and create it again.\n"));
+        assert!(page.contains(
+            "Not in this version: wait until nothing of the stream is pending, delete it and create it again.\n"
+        ));
     }
     #[test]
     fn the_page_in_the_docs_is_the_one_that_the_code_makes() {

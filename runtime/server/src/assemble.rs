@@ -132,6 +132,8 @@ fn journal(settings: &Settings, dir: &Path, disk: &Arc<dyn Disk>, clock: &Arc<dy
     let (journal, recovery) =
         Journal::open(Arc::clone(disk), dir.join("journal"), settings.journal.clone(), Arc::clone(clock))
             .with_context(|| format!("opening the journal in {}", dir.display()))?;
+    let (shards, segments) = (journal.shards().len(), journal.status().segments);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data_dir = %dir.display(), shards, segments, "journal open");
     if !recovery.quarantined.is_empty() || recovery.torn_bytes > 0 {
         tracing::warn!(
             torn_bytes = recovery.torn_bytes,

@@ -234,7 +234,7 @@ impl Life {
             (Some(_), Some(_)) => Some(self.function().await?),
             _ => None,
         };
-        let retries = self.plan.function.as_ref().map_or(0, |f| f.retries);
+        let (worked, retries) = (batch.is_some(), self.plan.function.as_ref().map_or(0, |f| f.retries));
         let slots = if all { usize::MAX } else { SHIPS_MAX.saturating_sub(self.under_way) };
         let mut work = self.work.take().ok_or_else(|| Trouble::new("internal.lane", "a turn inside a turn"))?;
         let all = all || work.tracker.span() >= SPAN_RECORDS_MAX;
@@ -256,6 +256,10 @@ impl Life {
             self.send(finished, reason);
         }
         self.report();
+        if worked {
+            // What the lane was parked for is over, though its objects may still be under way.
+            self.lane.unpark(self.owner);
+        }
         self.commit_progress(Vec::new(), false).await
     }
 

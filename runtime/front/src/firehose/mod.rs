@@ -44,7 +44,7 @@ pub(crate) enum Operation {
 
 /// Operations of the service that this version does not have, with what to do instead.
 pub(crate) const MISSING: [(&str, &str); 5] = [
-    ("UpdateDestination", "delete the stream and create it again"),
+    ("UpdateDestination", "wait until nothing of the stream is pending, delete it and create it again"),
     ("TagDeliveryStream", "give the tags when the stream is created"),
     ("UntagDeliveryStream", "give the tags when the stream is created"),
     ("StartDeliveryStreamEncryption", "the destination's EncryptionConfiguration encrypts what is delivered"),

@@ -108,6 +108,7 @@ pub(crate) async fn decode(
 ) -> Result<(Batch, Vec<Share>), ApiError> {
     let Received { bytes, share } = received;
     if kind.encoding == Encoding::Identity {
+        looks_compressed(kind.form, &bytes)?;
         return Ok((cut(kind.form, &bytes, now_ms)?, vec![share]));
     }
     let decoded = shared.decoded.buy(INGEST_DECODED_BYTES_MAX).await?;
@@ -124,6 +125,26 @@ pub(crate) async fn decode(
     })
     .await?;
     Ok((batch, vec![share, decoded]))
+}
+
+/// A compressed body whose head does not say so would become records of binary rubbish: no line of text and no
+/// JSON array begins like one.
+fn looks_compressed(form: Form, body: &[u8]) -> Result<(), ApiError> {
+    let encoding = match body {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        [0x1f, 0x8b, ..] => "gzip",
+        _ => return Ok(()),
+    };
+    if form == Form::Raw {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::Media,
+        format!(
+            "The body begins like {encoding}: send it with Content-Encoding: {encoding}, or, if it is one record, as \
+             application/octet-stream"
+        ),
+    ))
 }
 
 /// The answer: how many, and the ids of the first and the last.

@@ -116,7 +116,7 @@ async fn wrong_requests_have_their_types() {
     packed.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
     assert!(world.send(packed).await.json()["Message"].as_str().expect("a text").contains("gzip"));
     let update = world.call("UpdateDestination", &json!({})).await;
-    assert!(update.json()["message"].as_str().expect("a text").contains("UpdateDestination: delete the stream"));
+    assert!(update.json()["message"].as_str().expect("a text").contains("UpdateDestination: wait until nothing"));
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn plain_ingest_takes_lines_arrays_and_raw_bodies() {
     assert_eq!(ids["records"], 2, "{}", answer.text());
     assert!(ids["firstRecordId"].as_str() < ids["lastRecordId"].as_str());
     let zstd = zstd::bulk::compress(b"[1, {\"b\":2}]", 1).expect("in memory");
-    assert_eq!(world.send(post("application/json", "zstd", zstd)).await.json()["records"], 2);
+    assert_eq!(world.send(post("application/json", "zstd", zstd.clone())).await.json()["records"], 2);
     assert_eq!(world.send(post("application/octet-stream", "identity", b"a\nb".to_vec())).await.json()["records"], 1);
     let wanted: Vec<Vec<u8>> =
         ["{\"a\":1}", "{\"a\":2}", "1", "{\"b\":2}", "a\nb"].map(|r| r.as_bytes().to_vec()).to_vec();
@@ -161,6 +161,8 @@ async fn plain_ingest_takes_lines_arrays_and_raw_bodies() {
     for (request, status, slug) in [
         (post("application/xml", "identity", b"x".to_vec()), 415, "request.media"),
         (post("text/plain", "br", b"x".to_vec()), 415, "request.media"),
+        (post("text/plain", "identity", zstd), 415, "request.media"),
+        (post("application/json", "identity", vec![0x1f, 0x8b, 8, 0]), 415, "request.media"),
         (post("text/plain", "gzip", b"x".to_vec()), 400, "request.malformed"),
         (
             plain("POST", path)

@@ -16,6 +16,7 @@ use millrace_types::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use super::fixture::Lines;
+use super::show::printable;
 use super::{guest, status};
 use crate::client::{Client, Credentials};
 use crate::signal::Stops;
@@ -28,7 +29,9 @@ const BATCH_RECORDS: usize = 500;
 const BATCH_BYTES: usize = 4_000_000;
 /// How long the objects may take.
 const WAIT_MAX: Duration = Duration::from_secs(120);
-const STREAMS: [(&str, &str); 2] = [("flights-json", "JSON lines, zstd"), ("flights-parquet", "Parquet, zstd")];
+const STREAMS: [(&str, &str); 2] = [("demo-json", "JSON lines, zstd"), ("demo-parquet", "Parquet, zstd")];
+/// Rows of the Parquet object that are shown.
+const PREVIEW_ROWS: usize = 5;
 const ROLE: &str = "arn:aws:iam::000000000000:role/millrace";
 
 /// `millrace demo`.
@@ -80,7 +83,7 @@ impl Demo {
         println!("   {} KiB, with {way}", bytes.len() / 1024);
 
         let mut server = self.start()?;
-        println!("2. server at {}, data in {}", server.url, self.data_dir.display());
+        println!("2. server at {}, data in {} until the next demo", server.url, self.data_dir.display());
         let mut client = Client::connect(&server.url, Credentials::Dev, Arc::new(SystemClock)).await?;
         client.plain(Method::PUT, &format!("/v1/functions/{function}"), Bytes::from(bytes)).await?;
         println!("3. function deployed: compiled in a child process, loaded in a sandbox");
@@ -122,22 +125,25 @@ impl Demo {
 
     fn report(&self, server: &mut Server, sent: u64, streams: &[Value], wall: Duration) -> Result<()> {
         println!("\n{sent} records in, to each of two streams\n{}", status::table(streams));
-        let objects = self.data_dir.join("objects");
         println!("objects");
-        let mut first_parquet = None;
-        for path in files(&objects)? {
-            let key = path.strip_prefix(&objects).unwrap_or(&path);
-            println!("  {:>10} bytes  {}", std::fs::metadata(&path)?.len(), key.display());
-            if first_parquet.is_none() && path.extension().is_some_and(|e| e == "parquet") {
+        let (mut first_parquet, mut first_failed) = (None, None);
+        for path in files(&self.data_dir.join("objects"))? {
+            println!("  {:>10} bytes  {}", std::fs::metadata(&path)?.len(), path.display());
+            if first_failed.is_none() && path.to_string_lossy().contains("-failed/") {
+                first_failed = Some(path);
+            } else if first_parquet.is_none() && path.extension().is_some_and(|e| e == "parquet") {
                 first_parquet = Some(path);
             }
+        }
+        if let Some(path) = first_failed {
+            println!("\nthe first failure, {}\n  {}", path.display(), failure(&path)?);
         }
         if let Some(path) = first_parquet {
             let bytes = Bytes::from(std::fs::read(&path)?);
             println!(
-                "\nfive rows of {}\n{}",
+                "\nfirst rows of {}\n{}",
                 path.file_name().unwrap_or_default().to_string_lossy(),
-                millrace_encode::preview(bytes, 5)?
+                millrace_encode::preview(bytes, PREVIEW_ROWS)?
             );
         }
         println!(
@@ -146,9 +152,17 @@ impl Demo {
             wall.as_secs_f64()
         );
         let exe = std::env::current_exe()?;
-        println!("\nnext\n{}", next(&exe.display().to_string(), &server.url, self.keep));
+        println!("\nnext\n{}", next(&exe.display().to_string(), &server.url, self));
         Ok(())
     }
+}
+
+/// Code and message of the first line of an error object.
+fn failure(path: &Path) -> Result<String> {
+    let line = Lines::of(path)?.next()?.unwrap_or_default();
+    let told: Value = serde_json::from_slice(&line).with_context(|| format!("reading {}", path.display()))?;
+    let text = |name: &str| printable(told[name].as_str().unwrap_or_default());
+    Ok(format!("{}: {}", text("errorCode"), text("errorMessage")))
 }
 
 /// Sends every line to each stream; answers how many.
@@ -210,8 +224,9 @@ async fn create(client: &mut Client, name: &str, function: &str) -> Result<()> {
 }
 
 /// What to type next: about the server that stays, or, when it ends with the demo, how to have one that does.
-fn next(millrace: &str, url: &str, keep: bool) -> String {
-    let lines = if keep {
+fn next(millrace: &str, url: &str, demo: &Demo) -> String {
+    let input = demo.input.as_ref().map_or_else(String::new, |path| format!(" --input {}", path.display()));
+    let lines = if demo.keep {
         [
             format!("{millrace} status --endpoint {url}      # what became of the records of each stream"),
             format!("{millrace} functions --endpoint {url}   # what is deployed"),
@@ -219,7 +234,7 @@ fn next(millrace: &str, url: &str, keep: bool) -> String {
         ]
     } else {
         [
-            format!("{millrace} demo --keep                  # the same, and the server stays"),
+            format!("{millrace} demo --keep{input}           # the same, and the server stays"),
             format!("{millrace} demo --input YOUR.ndjson     # your own records"),
             format!("{millrace} serve --dev                  # then any AWS client at http://127.0.0.1:4573"),
         ]
@@ -294,9 +309,11 @@ mod tests {
 
     #[test]
     fn what_is_next_names_the_server_that_stays() {
-        let kept = next("millrace", "http://127.0.0.1:9", true);
+        let demo = |keep| Demo { input: Some("my.ndjson".into()), keep, data_dir: "d".into() };
+        let kept = next("millrace", "http://127.0.0.1:9", &demo(true));
         assert!(kept.lines().all(|line| line.contains("http://127.0.0.1:9")), "{kept}");
-        assert!(!next("millrace", "http://127.0.0.1:9", false).contains("http://127.0.0.1:9"), "it is gone then");
+        let gone = next("millrace", "http://127.0.0.1:9", &demo(false));
+        assert!(!gone.contains("http://127.0.0.1:9") && gone.contains("demo --keep --input my.ndjson "), "{gone}");
     }
 
     #[tokio::test]

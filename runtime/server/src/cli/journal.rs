@@ -46,7 +46,16 @@ impl Journal {
     }
 }
 
+/// Without this a wrong folder would be told as a broken one.
+fn check_dir(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    bail!("there is no data directory {}: name it behind the command", dir.display())
+}
+
 fn verify(dir: &Path) -> Result<()> {
+    check_dir(dir)?;
     let report = inspect::verify(&RealDisk, &dir.join("journal"))?;
     show(&report);
     if let Some(loss) = &report.loss {
@@ -142,6 +151,7 @@ fn mark_line(mark: &MarkReport) -> String {
 }
 
 fn dump(dir: &Path, shard: Option<&str>) -> Result<()> {
+    check_dir(dir)?;
     let filter = inspect::Filter { shard: shard.map(parse_shard).transpose()?, kind: None };
     let mut out = std::io::stdout().lock();
     let mut failed = None;
@@ -200,5 +210,12 @@ mod tests {
             assert_eq!(dir_of(&[verb, "elsewhere"]), Path::new("elsewhere"));
         }
         assert_eq!(dir_of(&["dump", "--shard", "1.0"]), usual);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named_and_not_judged() {
+        for said in [verify(Path::new("/no/such")), dump(Path::new("/no/such"), None)] {
+            assert!(said.expect_err("refused").to_string().starts_with("there is no data directory /no/such: "));
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Status {
             }
         }
         if streams.iter().any(|s| s["balance"].as_i64() != Some(0)) {
-            bail!("the sum of a stream is not zero: report it, with the output of `millrace journal verify`");
+            bail!("the balance of a stream is not zero: report it, with the output of `millrace journal verify`");
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ pub(super) fn table(streams: &[serde_json::Value]) -> Rows {
         "failed",
         "quarantined",
         "pending",
-        "sum",
+        "balance",
         "oldest",
         "objects",
     ]);

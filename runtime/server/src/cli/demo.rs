@@ -161,8 +161,9 @@ impl Demo {
 fn failure(path: &Path) -> Result<String> {
     let line = Lines::of(path)?.next()?.unwrap_or_default();
     let told: Value = serde_json::from_slice(&line).with_context(|| format!("reading {}", path.display()))?;
-    let text = |name: &str| printable(told[name].as_str().unwrap_or_default());
-    Ok(format!("{}: {}", text("errorCode"), text("errorMessage")))
+    // Lines of functions and of format conversion name them differently (`reference/firehose.md` section 6).
+    let text = |names: [&str; 2]| printable(names.iter().find_map(|name| told[*name].as_str()).unwrap_or_default());
+    Ok(format!("{}: {}", text(["errorCode", "lastErrorCode"]), text(["errorMessage", "lastErrorMessage"])))
 }
 
 /// Sends every line to each stream; answers how many.

@@ -1,5 +1,7 @@
 //! Reads a request's body under its limits, hashing while it reads.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
@@ -55,9 +57,14 @@ where
     // Bought as bytes arrive: what a head announces is only a word, and the head is not proven yet.
     let first_bytes = if body.is_end_stream() { 0 } else { FIRST_BYTES };
     let mut share = limit.budget.buy(first_bytes).await?;
+    let (time_max, pause_max) = (shared.settings.body_time_max, shared.settings.body_pause_max);
     let read = async {
         let mut bytes = Vec::with_capacity(announced.unwrap_or(FIRST_BYTES).min(RESERVED_BYTES_MAX));
-        while let Some(frame) = body.frame().await {
+        loop {
+            let Ok(frame) = tokio::time::timeout(pause_max, body.frame()).await else {
+                return Err(too_slow("gone on", pause_max));
+            };
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|error| {
                 ApiError::new(Code::Serialization, format!("The body ended before its end: {error}"))
             })?;
@@ -73,13 +80,11 @@ where
         }
         Ok(Received { bytes, share })
     };
-    match tokio::time::timeout(shared.settings.body_time_max, read).await {
-        Ok(received) => received,
-        Err(_) => Err(ApiError::new(
-            Code::Timeout,
-            format!("The body did not come within {} s", shared.settings.body_time_max.as_secs()),
-        )),
-    }
+    tokio::time::timeout(time_max, read).await.unwrap_or_else(|_| Err(too_slow("come", time_max)))
+}
+
+fn too_slow(what: &str, time: Duration) -> ApiError {
+    ApiError::new(Code::Timeout, format!("The body has not {what} within {} s", time.as_secs()))
 }
 
 /// Reads what a refused client still sends, up to a bound: one that is cut off while it sends does

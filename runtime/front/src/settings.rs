@@ -46,6 +46,8 @@ pub struct FrontSettings {
     pub idle_time_max: Duration,
     /// Time for a request's whole body.
     pub body_time_max: Duration,
+    /// Time in which some of it has to come: one that has stopped gives its memory back.
+    pub body_pause_max: Duration,
     /// Body bytes of all requests together that are held at once, but for those of the next line.
     pub bodies_bytes_max: usize,
     /// Body bytes of deploys and invocations: what waits for a compilation takes nothing from the others.
@@ -69,6 +71,7 @@ impl Default for FrontSettings {
             header_time_max: Duration::from_secs(20),
             idle_time_max: Duration::from_secs(120),
             body_time_max: Duration::from_secs(60),
+            body_pause_max: Duration::from_secs(5),
             bodies_bytes_max: 256 * MIB,
             module_bodies_bytes_max: 128 * MIB,
             decoded_bytes_max: 128 * MIB,

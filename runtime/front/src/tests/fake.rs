@@ -212,6 +212,7 @@ pub(super) fn keys() -> Policy {
 pub(super) fn world(policy: Policy) -> World {
     let settings = FrontSettings {
         budget_wait_max: Duration::from_millis(50),
+        body_pause_max: Duration::from_millis(50),
         header_time_max: Duration::from_secs(5),
         ..FrontSettings::default()
     };

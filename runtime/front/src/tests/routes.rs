@@ -365,3 +365,30 @@ async fn what_announces_more_than_is_thrown_away_is_refused_unread() {
         assert_eq!((reply.status().as_u16(), body.is_asked), (400, is_read), "{length}");
     }
 }
+
+/// A body of which a part comes, and then nothing.
+struct Stalled(Option<Bytes>);
+
+impl Body for Stalled {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+    }
+
+    // More than is thrown away, so that the refusal does not wait for it.
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(MODULE_BYTES_MAX as u64)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stops_coming_gives_its_memory_back() {
+    let world = world(Policy::Dev);
+    let (parts, ()) = plain("PUT", "/v1/functions/f").body(()).expect("a request").into_parts();
+    let request = Request::from_parts(parts, Stalled(Some(Bytes::from_static(&[0; 1 << 20]))));
+    let reply = crate::service::answer(&world.shared, request).await;
+    assert_eq!(reply.status().as_u16(), 408);
+    let _all = world.shared.module_bodies.buy(usize::MAX).await.expect("all of it is there again");
+}

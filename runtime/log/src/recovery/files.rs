@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::TORN_HEAD_BYTES_MAX;
@@ -40,11 +40,14 @@ impl Files {
             let path = dir.join(segment_name(number));
             let failed = || Error::io("cannot read", path.clone());
             let file: Arc<dyn DiskFile> = disk.open(&path).map_err(failed())?.into();
-            let head = FileHead::read(&*file).map_err(failed())?;
-            let head = head.filter(|head| head.kind == FileKind::Segment && head.number == number);
-            if let Some(head) = head.or_else(|| head_of_index(disk, dir, number)) {
+            let read = FileHead::read(&*file).map_err(failed())?;
+            let own = read.filter(|head| head.kind == FileKind::Segment && head.number == number);
+            if let Some(head) = own.or_else(|| head_of_index(disk, dir, number)) {
                 files.heads.insert(number, head);
                 continue;
+            }
+            if let Some(foreign) = read {
+                return Err(foreign_file(path, &foreign));
             }
             let bytes = file.len().map_err(failed())?;
             match (Window::new(&*file, bytes).data_end().map_err(failed())?, mark) {
@@ -94,6 +97,17 @@ impl Files {
             }
         }
     }
+}
+
+/// A whole head that is another file's: all files of a journal share their salt, so its frames would pass for
+/// those that lay here, and be believed.
+fn foreign_file(path: PathBuf, head: &FileHead) -> Error {
+    let is = match head.kind {
+        FileKind::Segment => format!("the segment {}", segment_name(head.number)),
+        FileKind::Run => "a run of settled records".to_owned(),
+    };
+    let why = format!("by its head it is {is}: put the right file back, or move this one away to see what is missing");
+    Error::Damaged { path, why }
 }
 
 /// A head destroyed in both copies: the index knows number and salt.

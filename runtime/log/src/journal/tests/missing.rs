@@ -51,6 +51,29 @@ fn verify_names_a_removed_segment_that_is_needed() {
     });
 }
 
+#[test]
+fn another_file_under_a_segments_name_is_not_believed() {
+    run(async {
+        let disk = filled(0).await;
+        let names = segments(&disk);
+        let newest = names.iter().rev().find(|name| is_begun(&disk, name)).unwrap();
+        for other in names.iter().filter(|name| *name < newest) {
+            let copy = disk.crash(0);
+            let mut theirs = Vec::new();
+            copy.corrupt(&dir().join(other), |bytes| theirs.clone_from(bytes));
+            copy.corrupt(&dir().join(newest), |bytes| *bytes = theirs);
+            let report = inspect::verify(&copy, &dir()).unwrap();
+            assert!(!report.is_whole(), "{other}");
+            let why = report.refused.expect("a start is refused");
+            assert!(why.contains(newest) && why.contains(other), "{why}");
+            assert!(matches!(recover(&copy, &dir(), &small()), Err(Error::Damaged { .. })), "{other}");
+            // Moved away, it is a loss that has a name.
+            copy.remove(&dir().join(newest)).unwrap();
+            assert!(matches!(recover(&copy, &dir(), &small()), Err(Error::Lost { .. })), "{other}");
+        }
+    });
+}
+
 /// True when the segment was begun.
 fn is_begun(disk: &FakeDisk, name: &str) -> bool {
     inspect::verify(disk, &dir()).unwrap().files.iter().any(|file| file.file == name)

@@ -14,8 +14,8 @@ from .report import Failed, Run, Skip
 CRASH_CYCLES = 20
 # Kills of each run of the step `long`.
 LONG_CYCLES = 200
-# Kills of each run with a planted bug, and the load before each, milliseconds: many short ones, for `no-intent` shows
-# only where a kill falls between a put and its commit, which about one in five does.
+# Kills of each run with a planted bug, and the load before each, milliseconds: many short ones. `no-intent` shows only
+# where a kill falls between a put and its commit, which that plant makes longer.
 PLANTED_CYCLES = 30
 PLANTED_LOAD_MS = (50, 400)
 # One seed: the same records and the same times of kills in each run.

@@ -116,18 +116,16 @@ async fn deliver(
     let mut retry = Retry::new(&lane);
     loop {
         let (content, hold) = match memory.take() {
-            Some((bytes, hold)) => (Arc::new(bytes) as Arc<dyn Content>, Some(hold)),
-            None => match verified(&lane, &body).await {
-                Some(content) => (content, None),
-                None => {
-                    match make_again(&lane, &retry, id, &members, &body).await {
-                        Ok(new) => body = new,
-                        Err(Again::Later(trouble)) => retry.wait(&trouble, None).await,
-                        Err(Again::Changed(trouble)) => return Err(Lost(trouble)),
-                    }
-                    continue;
-                }
-            },
+            Some((bytes, hold)) => (Some(Arc::new(bytes) as Arc<dyn Content>), Some(hold)),
+            None => (verified(&lane, &body).await, None),
+        };
+        let Some(content) = content else {
+            match make_again(&lane, &retry, id, &members, &body).await {
+                Ok(new) => body = new,
+                Err(Again::Later(trouble)) => retry.wait(&trouble, None).await,
+                Err(Again::Changed(trouble)) => return Err(Lost(trouble)),
+            }
+            continue;
         };
         let Err(error) = attempt(&lane, &body, content).await else { break };
         drop(hold);
@@ -154,8 +152,10 @@ async fn verified(lane: &Arc<LaneContext>, body: &Body) -> Option<Arc<dyn Conten
         if place.length <= FROM_MEMORY_BYTES_MAX {
             return Some(Arc::new(shared.outbox.read(&place, crc64)?));
         }
-        let whole = shared.outbox.is_whole(&place, crc64);
-        Some(Arc::new(whole.then(|| shared.outbox.content(&place).ok())??))
+        if !shared.outbox.is_whole(&place, crc64) {
+            return None;
+        }
+        Some(Arc::new(shared.outbox.content(&place).ok()?))
     });
     found.await
 }

@@ -48,7 +48,7 @@ pub struct FrontSettings {
     pub body_time_max: Duration,
     /// Time in which some of it has to come: one that has stopped gives its memory back.
     pub body_pause_max: Duration,
-    /// Body bytes of all requests together that are held at once, but for those of the next line.
+    /// Body bytes of all requests together that are held at once, but for deploys and invocations.
     pub bodies_bytes_max: usize,
     /// Body bytes of deploys and invocations: what waits for a compilation takes nothing from the others.
     pub module_bodies_bytes_max: usize,

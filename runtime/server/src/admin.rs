@@ -76,10 +76,7 @@ impl Admin for ServerAdmin {
             warm: options.warm,
         };
         let deployed = self.functions.deploy(deployment).await;
-        if deployed.is_ok() {
-            self.streams.configuration_changed();
-        }
-        deployed.map_err(|error| {
+        deployed.inspect(|_| self.streams.configuration_changed()).map_err(|error| {
             let (kind, slug) = match &error {
                 DeployError::Limits(_) => (AdminErrorKind::Invalid, "function.limits"),
                 DeployError::Module { source, .. } => (kind_of(source), source.slug()),
@@ -112,10 +109,8 @@ impl Admin for ServerAdmin {
             .map_err(|text| refused(AdminErrorKind::Invalid, "schema.definition", text))?;
         let (catalog, database, table) = (Arc::clone(&self.catalog), database.to_owned(), table.to_owned());
         let put = millrace_tasks::blocking(move || catalog.put_table(&database, &table, definition)).await;
-        if put.is_ok() {
-            self.streams.configuration_changed();
-        }
-        put.map_err(|error| refused(AdminErrorKind::Internal, "catalog.write", chain(&error)))
+        put.inspect(|_| self.streams.configuration_changed())
+            .map_err(|error| refused(AdminErrorKind::Internal, "catalog.write", chain(&error)))
     }
 
     fn tables(&self) -> Vec<Arc<Table>> {

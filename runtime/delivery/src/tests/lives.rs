@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use millrace_types::{Entropy, Lane, SeededEntropy, ShardId, StreamId};
-use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use super::store::Mood;
@@ -116,16 +115,7 @@ fn streams_that_are_stuck_end_together() {
     for number in 0..STUCK {
         world.stream(&format!("s{number}"), with_function);
     }
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let held = Arc::clone(&gate);
-    world.functions.set(move |batch| {
-        let (open, bell) = &*held;
-        let mut open = open.lock();
-        while !*open {
-            bell.wait(&mut open);
-        }
-        echo(batch)
-    });
+    let gate = world.functions.set_gated();
     world.life(async {
         let node = world.start().await.unwrap();
         for number in 0..STUCK {
@@ -134,9 +124,7 @@ fn streams_that_are_stuck_end_together() {
         until("all are in their function", || (world.functions.calls() == STUCK as u64).then_some(())).await;
         // One behind the other they would need five times as long as one.
         let all = tokio::time::timeout(END_EXTRA * 3, node.streams.stop()).await;
-        let (open, bell) = &*gate;
-        *open.lock() = true;
-        bell.notify_all();
+        gate.open();
         assert!(all.is_ok(), "all that are stuck share one grace time");
         node.shared.journal.close().await;
     });

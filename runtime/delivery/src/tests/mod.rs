@@ -25,7 +25,7 @@ use millrace_log::{Disk, FakeDisk, Journal, JournalSettings};
 use millrace_tasks::Workers;
 use millrace_transform::{Output, Ran};
 use millrace_types::{Batch, BatchBuilder, KIB, SeededEntropy, ShardId, SystemClock};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use crate::DeliverySettings;
 use crate::budget::Budget;
@@ -309,9 +309,41 @@ impl Scripted {
         *self.script.lock() = Some(Box::new(script));
     }
 
+    /// Calls wait until the gate is open, then give every record back.
+    pub(super) fn set_gated(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate::default());
+        let held = Arc::clone(&gate);
+        self.set(move |batch| {
+            held.pass();
+            echo(batch)
+        });
+        gate
+    }
+
     /// Calls that were begun; one runs at a time.
     pub(super) fn calls(&self) -> u64 {
         self.calls.load(Ordering::SeqCst)
+    }
+}
+
+/// Holds calls of a function up until it is opened.
+#[derive(Default)]
+pub(super) struct Gate {
+    is_open: Mutex<bool>,
+    bell: Condvar,
+}
+
+impl Gate {
+    pub(super) fn open(&self) {
+        *self.is_open.lock() = true;
+        self.bell.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut is_open = self.is_open.lock();
+        while !*is_open {
+            self.bell.wait(&mut is_open);
+        }
     }
 }
 

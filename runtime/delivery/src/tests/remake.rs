@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use millrace_log::{Disk, Intent};
 use millrace_transform::{Output, Ran};
 use millrace_types::{Batch, Lane, ShardId};
-use parking_lot::{Condvar, Mutex};
 
 use super::store::Mood;
 use super::{Node, World, answer, echo, outbox_file, until, with_function};
@@ -197,16 +196,7 @@ fn a_function_that_stands_still_holds_up_no_other_stream() {
     for (_, body) in &lost {
         lose(&world, body, true);
     }
-    let gate = Arc::new((Mutex::new(false), Condvar::new()));
-    let held = Arc::clone(&gate);
-    world.functions.set(move |batch| {
-        let (open, bell) = &*held;
-        let mut open = open.lock();
-        while !*open {
-            bell.wait(&mut open);
-        }
-        echo(batch)
-    });
+    let gate = world.functions.set_gated();
     world.life(async {
         let node = world.start().await.unwrap();
         until("both are in the function", || (world.functions.calls() >= 2 + 2).then_some(())).await;
@@ -224,9 +214,7 @@ fn a_function_that_stands_still_holds_up_no_other_stream() {
         node.drained("s").await;
         assert_eq!(world.store.lines(), ["s"]);
         assert_eq!(node.status("slow").parked.map(|parked| parked.code), Some("delivery.remake".to_owned()));
-        let (open, bell) = &*gate;
-        *open.lock() = true;
-        bell.notify_all();
+        gate.open();
         node.drained("slow").await;
         until("the alarms are over", || {
             ["s", "slow"].iter().all(|name| node.status(name).parked.is_none()).then_some(())

@@ -63,8 +63,8 @@ impl Shared {
         full.then_some(Refusal::Limit { used_bytes, limit_bytes })
     }
 
-    /// Bytes that count against the limit, the spare among them: also while the keeper is about to make it, so that what is
-    /// admitted does not depend on how far it is.
+    /// Bytes that count against the limit, the spare among them: also while the keeper is about to make it,
+    /// so that what is admitted does not depend on how far it is.
     pub(crate) fn used_bytes(&self) -> u64 {
         let spare = if self.spares.has_failed() { 0 } else { self.settings.segment_bytes };
         let used = self.store.lock().used_bytes();

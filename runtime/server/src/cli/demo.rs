@@ -229,18 +229,19 @@ fn next(millrace: &str, url: &str, demo: &Demo) -> String {
     let input = demo.input.as_ref().map_or_else(String::new, |path| format!(" --input {}", path.display()));
     let lines = if demo.keep {
         [
-            format!("{millrace} status --endpoint {url}      # what became of the records of each stream"),
-            format!("{millrace} functions --endpoint {url}   # what is deployed"),
-            format!("any AWS client with the endpoint {url} and any credentials"),
+            (format!("{millrace} status --endpoint {url}"), "what became of the records of each stream"),
+            (format!("{millrace} functions --endpoint {url}"), "what is deployed"),
+            (format!("any AWS client with the endpoint {url}"), "and any credentials"),
         ]
     } else {
         [
-            format!("{millrace} demo --keep{input}           # the same, and the server stays"),
-            format!("{millrace} demo --input YOUR.ndjson     # your own records"),
-            format!("{millrace} serve --dev                  # then any AWS client at http://127.0.0.1:4573"),
+            (format!("{millrace} demo --keep{input}"), "the same, and the server stays"),
+            (format!("{millrace} demo --input YOUR.ndjson"), "your own records"),
+            (format!("{millrace} serve --dev"), "then any AWS client at http://127.0.0.1:4573"),
         ]
     };
-    lines.map(|line| format!("  {line}")).join("\n")
+    let width = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    lines.map(|(command, what)| format!("  {command:width$}  # {what}")).join("\n")
 }
 
 /// Waits until no record is pending.

@@ -46,16 +46,8 @@ impl Journal {
     }
 }
 
-/// Without this a wrong folder would be told as a broken one.
-fn check_dir(dir: &Path) -> Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    bail!("there is no data directory {}: name it behind the command", dir.display())
-}
-
 fn verify(dir: &Path) -> Result<()> {
-    check_dir(dir)?;
+    super::existing_data_dir(dir)?;
     let report = inspect::verify(&RealDisk, &dir.join("journal"))?;
     show(&report);
     if let Some(loss) = &report.loss {
@@ -151,7 +143,7 @@ fn mark_line(mark: &MarkReport) -> String {
 }
 
 fn dump(dir: &Path, shard: Option<&str>) -> Result<()> {
-    check_dir(dir)?;
+    super::existing_data_dir(dir)?;
     let filter = inspect::Filter { shard: shard.map(parse_shard).transpose()?, kind: None };
     let mut out = std::io::stdout().lock();
     let mut failed = None;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use millrace_encode::KeyRing;
 use millrace_types::SystemEntropy;
@@ -52,7 +52,7 @@ impl Keys {
 /// A line for each key; one that says so when there is none.
 fn list(dir: &Path, ring: &Path) -> Result<Vec<String>> {
     let shown = dir.display();
-    ensure!(dir.is_dir(), "there is no data directory {shown}: name it with --data-dir");
+    super::existing_data_dir(dir)?;
     let ids: Vec<String> = KeyRing::load(ring)?.ids().map(str::to_owned).collect();
     if ids.is_empty() {
         return Ok(vec![format!("no keys in {shown}; make one: millrace keys create ID --data-dir {shown}")]);

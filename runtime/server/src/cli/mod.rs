@@ -29,6 +29,7 @@ pub(crate) use explain::told;
 pub(crate) use outcome::describe;
 
 use crate::client::{Client, Credentials};
+use crate::named::Named;
 
 /// Amazon Data Firehose on your own machine: records in, WebAssembly turns them, objects out.
 #[derive(Debug, Parser)]
@@ -118,6 +119,13 @@ fn key_values(flag: &str, pairs: &[String]) -> Result<BTreeMap<String, String>> 
         anyhow::ensure!(before.is_none(), "{flag} gives {key} more than once: give it once");
     }
     Ok(found)
+}
+
+/// Refuses a data directory that is not there: to look at one makes none, and a wrong name is no damage.
+fn existing_data_dir(dir: &Path) -> Result<()> {
+    let missing =
+        || Named::new("server.data-dir", format!("there is no data directory {}: name another", dir.display()));
+    if dir.is_dir() { Ok(()) } else { Err(missing().into()) }
 }
 
 /// Reads a file whole, up to `bytes_max` bytes.

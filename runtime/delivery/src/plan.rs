@@ -8,6 +8,7 @@ use millrace_encode::{
     Compression, Deserializer, EncoderSettings, Format, Inference, KeyParts, KeyRing, Levels, ParquetCompression,
     ParquetSettings, PrefixSettings, Prefixes, SchemaSource, Table, key_id_of_arn,
 };
+use millrace_transform::BatchSource;
 use millrace_types::{Entropy, MIB};
 
 use crate::cut::Limits;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) partitioned: bool,
     pub(crate) function: Option<FunctionCall>,
+    /// What an event for the function says of where its records come from.
+    pub(crate) source: BatchSource,
     pub(crate) chunk_bytes: usize,
 }
 
@@ -85,6 +88,7 @@ impl Plan {
             },
             partitioned,
             function: to.function.clone(),
+            source: BatchSource { stream_arn: stream.arn.clone(), region: catalog.place().region.clone() },
             chunk_bytes: to.function.as_ref().map_or(CHUNK_BYTES, |f| f.buffer_bytes as usize),
             stream,
         })

@@ -72,7 +72,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
         next_intent: shared.entropy.next_u64() >> 1,
         untold: Counts::default(),
         quiet_since: None,
-        function: None,
+        revisions: Vec::new(),
         owner,
         committed: false,
     })

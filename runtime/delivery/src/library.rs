@@ -12,7 +12,7 @@ use crate::status::Trouble;
 /// A function that is ready to be called.
 pub(crate) trait Transform: Send + Sync + std::fmt::Debug {
     /// Runs over a batch on this thread; see `millrace_transform::Function::run`.
-    fn run(&self, batch: &Batch, retries: u32, source: &BatchSource) -> Ran;
+    fn run(&self, batch: &Batch, retries: u32, source: &Arc<BatchSource>) -> Ran;
 }
 
 /// A function, and which revision it is.
@@ -32,7 +32,7 @@ pub(crate) trait Library: Send + Sync + std::fmt::Debug {
     async fn again(self: Arc<Self>, name: &str, revision: u32) -> Result<Called, Trouble>;
 
     /// Shows a batch and what was made of it to the function's shadow. Returns at once.
-    fn shadow(self: Arc<Self>, name: &str, batch: &Batch, ran: &Arc<Ran>, source: &BatchSource);
+    fn shadow(self: Arc<Self>, name: &str, batch: &Batch, ran: &Arc<Ran>, source: &Arc<BatchSource>);
 }
 
 #[async_trait]
@@ -40,7 +40,8 @@ impl Library for Functions {
     async fn get(self: Arc<Self>, name: &str, qualifier: Option<&str>) -> Result<Called, Trouble> {
         let (resolved, live, permit) =
             self.for_batch(name, qualifier).await.map_err(|error| trouble(name, qualifier, &error))?;
-        Ok(Called { revision: resolved.revision.number, function: Arc::new(Ready { live, _permit: permit }) })
+        let revision = resolved.revision.number;
+        Ok(Called { revision, function: Arc::new(Ready { live, version: resolved.version, _permit: permit }) })
     }
 
     async fn again(self: Arc<Self>, name: &str, revision: u32) -> Result<Called, Trouble> {
@@ -48,10 +49,10 @@ impl Library for Functions {
         let failed = |error| trouble(name, None, &error);
         let permit = self.wait_permit(name).await.map_err(failed)?;
         let live = self.live(&found).await.map_err(failed)?;
-        Ok(Called { revision, function: Arc::new(Ready { live, _permit: permit }) })
+        Ok(Called { revision, function: Arc::new(Ready { live, version: revision.to_string(), _permit: permit }) })
     }
 
-    fn shadow(self: Arc<Self>, name: &str, batch: &Batch, ran: &Arc<Ran>, source: &BatchSource) {
+    fn shadow(self: Arc<Self>, name: &str, batch: &Batch, ran: &Arc<Ran>, source: &Arc<BatchSource>) {
         Functions::shadow(&self, name, batch, ran, source);
     }
 }
@@ -60,12 +61,19 @@ impl Library for Functions {
 #[derive(Debug)]
 struct Ready {
     live: Arc<Live>,
+    /// The published version, or `$LATEST`.
+    version: String,
     _permit: Permit,
 }
 
 impl Transform for Ready {
-    fn run(&self, batch: &Batch, retries: u32, source: &BatchSource) -> Ran {
-        self.live.run(batch, retries, source)
+    fn run(&self, batch: &Batch, retries: u32, source: &Arc<BatchSource>) -> Ran {
+        let source = BatchSource {
+            function_name: self.live.revision.function.clone(),
+            function_version: self.version.clone(),
+            ..(**source).clone()
+        };
+        self.live.run(batch, retries, &Arc::new(source))
     }
 }
 
@@ -79,7 +87,7 @@ fn trouble(name: &str, qualifier: Option<&str>, error: &Error) -> Trouble {
                 format!("the function {name}{qualifier} is not deployed: `millrace deploy {name} FILE.wasm`"),
             )
         }
-        Error::Throttled { .. } => Trouble::new(
+        Error::Throttled(_) => Trouble::new(
             "Lambda.TooManyRequestsException",
             format!("the function {name} has a reserved concurrency of 0: raise it, or remove it"),
         ),

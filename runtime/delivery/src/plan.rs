@@ -34,7 +34,7 @@ pub(crate) struct Plan {
     pub(crate) partitioned: bool,
     pub(crate) function: Option<FunctionCall>,
     /// What an event for the function says of where its records come from.
-    pub(crate) source: BatchSource,
+    pub(crate) source: Arc<BatchSource>,
     pub(crate) chunk_bytes: usize,
 }
 
@@ -46,6 +46,7 @@ impl Plan {
     /// A [`Trouble`] that parks the stream: a table or key that is not there (any more).
     pub(crate) fn new(
         stream: Arc<Stream>,
+        shard: ShardId,
         catalog: &Catalog,
         keys: &KeyRing,
         settings: &DeliverySettings,
@@ -88,7 +89,12 @@ impl Plan {
             },
             partitioned,
             function: to.function.clone(),
-            source: BatchSource { stream_arn: stream.arn.clone(), region: catalog.place().region.clone() },
+            source: Arc::new(BatchSource {
+                stream_arn: stream.arn.clone(),
+                region: catalog.place().region.clone(),
+                shard,
+                ..BatchSource::default()
+            }),
             chunk_bytes: to.function.as_ref().map_or(CHUNK_BYTES, |f| f.buffer_bytes as usize),
             stream,
         })

@@ -29,15 +29,15 @@ impl Functions {
     /// Makes an alias.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a function or a version that is not there, [`Error::Conflict`] when the alias is.
+    /// [`Error::NotFound`] for a function or a version that is not there, [`Error::AliasExists`].
     pub async fn create_alias(self: &Arc<Self>, name: &str, alias: &str, new: Alias) -> Result<Alias, Error> {
-        let (arn, alias, id) = (self.arn(name), alias.to_owned(), self.entropy.uuid());
+        let (alias, id) = (alias.to_owned(), self.entropy.uuid());
         self.edit(name, move |edit| {
             if edit.function.aliases.contains_key(&alias) {
-                return Err(Error::Conflict(format!("Alias already exists: {arn}:{alias}")));
+                return Err(Error::AliasExists(alias));
             }
             if edit.function.aliases.len() >= ALIASES_MAX {
-                return Err(Error::invalid("limit.exceeded", format!("a function has at most {ALIASES_MAX} aliases")));
+                return Err(Error::AliasLimit(ALIASES_MAX));
             }
             check(edit, new.version, new.canary)?;
             let made = Alias { revision_id: id, before: Vec::new(), ..new };
@@ -52,9 +52,9 @@ impl Functions {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Precondition`].
     pub async fn update_alias(self: &Arc<Self>, name: &str, alias: &str, change: AliasChange) -> Result<Alias, Error> {
-        let (arn, alias, id) = (self.arn(name), alias.to_owned(), self.entropy.uuid());
+        let (alias, id) = (alias.to_owned(), self.entropy.uuid());
         self.edit(name, move |edit| {
-            let missing = || Error::NotFound(format!("Alias not found: {arn}:{alias}"));
+            let missing = || Error::AliasNotFound(alias.clone());
             let old = edit.function.aliases.get(&alias).ok_or_else(missing)?.clone();
             expect_revision_id(&old.revision_id, change.revision_id.as_deref())?;
             let next = apply(old, change, id);
@@ -126,7 +126,7 @@ impl Functions {
         let (id, wanted, revision_id) = (self.entropy.uuid(), alias.to_owned(), found.revision_id);
         self.edit(name, move |edit| {
             check(edit, version, None)?;
-            let missing = || Error::NotFound(format!("Alias not found: {wanted}"));
+            let missing = || Error::AliasNotFound(wanted.clone());
             let now = edit.function.aliases.get_mut(&wanted).ok_or_else(missing)?;
             expect_revision_id(&now.revision_id, Some(&revision_id))?;
             // The way back is not itself something to come back to.
@@ -144,7 +144,7 @@ impl Functions {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn alias(&self, name: &str, alias: &str) -> Result<Alias, Error> {
-        let missing = || Error::NotFound(format!("Cannot find alias arn: {}:{alias}", self.arn(name)));
+        let missing = || Error::AliasNotFound(alias.to_owned());
         self.function(name)?.aliases.get(alias).cloned().ok_or_else(missing)
     }
 }
@@ -166,7 +166,7 @@ pub(crate) fn apply(old: Alias, change: AliasChange, revision_id: String) -> Ali
 pub(crate) fn check(edit: &FunctionEdit, version: u32, canary: Option<(u32, f64)>) -> Result<(), Error> {
     let there = |version: u32| match edit.function.versions.contains_key(&version) {
         true => Ok(()),
-        false => Err(Error::NotFound(format!("Function not found: {}:{version}", edit.function.arn))),
+        false => Err(Error::VersionNotFound(version)),
     };
     there(version)?;
     let Some((second, share)) = canary else { return Ok(()) };

@@ -49,7 +49,7 @@ impl Functions {
 
     fn build_module(&self, revision: &Revision) -> Result<(), ModuleError> {
         let module = self.module(revision)?;
-        self.host.try_start(&module, limits_of(&revision.config, &revision.code.world))
+        self.host.try_start(&module, limits_of(&revision.config))
     }
 
     fn settle(&self, revision: &Revision, failed: Option<&ModuleError>) -> Result<(), Error> {

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{Error, Functions};
-
-/// `Reason` of a throttled call of a function that has reserved its concurrency.
-const RESERVED: &str = "ReservedFunctionConcurrentInvocationLimitExceeded";
+use crate::{Error, Functions, Throttle};
 
 /// The calls of one function.
 #[derive(Debug, Default)]
@@ -62,7 +59,7 @@ impl Functions {
     pub fn permit(&self, name: &str) -> Result<Permit, Error> {
         let function = self.function(name)?;
         let calls = self.calls_of(name, function.reserved_concurrency);
-        calls.try_enter().ok_or(Error::Throttled { reason: RESERVED })
+        calls.try_enter().ok_or(Error::Throttled(Throttle::Reserved))
     }
 
     /// The same, and waits for it: records of a stream are never refused.
@@ -73,7 +70,7 @@ impl Functions {
         loop {
             let function = self.function(name)?;
             if function.reserved_concurrency == Some(0) {
-                return Err(Error::Throttled { reason: RESERVED });
+                return Err(Error::Throttled(Throttle::Reserved));
             }
             let calls = self.calls_of(name, function.reserved_concurrency);
             let ended = calls.ended.notified();

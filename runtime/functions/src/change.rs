@@ -79,7 +79,7 @@ impl Functions {
     /// Makes a function; its first revision is being built when this returns.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when the name is taken, and what is wrong with the code.
+    /// [`Error::FunctionExists`], and what is wrong with the code.
     pub async fn create(self: &Arc<Self>, new: NewFunction) -> Result<Arc<Function>, Error> {
         let functions = Arc::clone(self);
         millrace_tasks::blocking(move || functions.create_blocking(new)).await
@@ -89,7 +89,7 @@ impl Functions {
         check(&new.config)?;
         let arn = self.arn(&new.name);
         if self.catalog.snapshot().function(&new.name).is_some() {
-            return Err(Error::Conflict(format!("Function already exist: {}", new.name)));
+            return Err(Error::FunctionExists(new.name));
         }
         let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config)?;
         let now_ms = self.clock.now_ms();
@@ -133,7 +133,7 @@ impl Functions {
     /// it is built. Answers the function and the new revision.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`] while another change is under way, [`Error::Precondition`],
+    /// [`Error::NotFound`], [`Error::UpdateInProgress`], [`Error::Precondition`],
     /// and what is wrong with the code or the configuration.
     pub async fn update(self: &Arc<Self>, name: &str, change: Change) -> Result<(Arc<Function>, Arc<Revision>), Error> {
         let (functions, name) = (Arc::clone(self), name.to_owned());
@@ -184,8 +184,8 @@ impl Functions {
     /// Publishes `$LATEST`; when it is what the newest version is, answers that one.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`] while a change is under way, [`Error::Precondition`],
-    /// [`Error::Invalid`] when `code_sha256` is another.
+    /// [`Error::NotFound`], [`Error::UpdateInProgress`], [`Error::Precondition`],
+    /// [`Error::CodeMismatch`].
     pub async fn publish(
         self: &Arc<Self>,
         name: &str,
@@ -199,22 +199,11 @@ impl Functions {
             refuse_while_building(&edit.function, &latest)?;
             expect_revision_id(&edit.function.revision_id, revision_id.as_deref())?;
             let latest = latest.ok_or_else(|| Error::NotFound(format!("Function not found: {}", edit.function.arn)))?;
-            if code_sha256.as_ref().is_some_and(|wanted| *wanted != latest.code.uploaded_sha256) {
-                return Err(Error::invalid(
-                    "function.code-sha256",
-                    format!(
-                        "CodeSHA256 ({}) is different from current CodeSHA256 in $LATEST ({}). Please try again with \
-                         the CodeSHA256 in $LATEST.",
-                        code_sha256.unwrap_or_default(),
-                        latest.code.uploaded_sha256
-                    ),
-                ));
+            if code_sha256.is_some_and(|wanted| wanted != latest.code.uploaded_sha256) {
+                return Err(Error::CodeMismatch(latest.code.uploaded_sha256.clone()));
             }
             if let BuildState::Failed(failure) = &latest.state {
-                return Err(Error::NotReady(format!(
-                    "$LATEST of {} cannot run: {}",
-                    edit.function.name, failure.reason
-                )));
+                return Err(Error::Failed { name: edit.function.name.clone(), reason: failure.reason.clone() });
             }
             Ok(publish_revision(edit, &latest, description, now_ms, id))
         })
@@ -224,7 +213,7 @@ impl Functions {
     /// Deletes a function whole, or one published version of it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Conflict`] when an alias points at the version.
+    /// [`Error::NotFound`], [`Error::VersionInUse`].
     pub async fn delete(self: &Arc<Self>, name: &str, qualifier: Option<&str>) -> Result<(), Error> {
         match qualifier {
             None => {
@@ -250,10 +239,10 @@ impl Functions {
                     let named = |alias: &millrace_catalog::Alias| {
                         alias.version == version || alias.canary.is_some_and(|(canary, _)| canary == version)
                     };
-                    if let Some((alias, _)) = edit.function.aliases.iter().find(|(_, alias)| named(alias)) {
-                        return Err(Error::Conflict(format!(
-                            "The following aliases point to version {version}: {alias}: move or delete them first"
-                        )));
+                    let aliases: Vec<String> =
+                        edit.function.aliases.iter().filter(|(_, a)| named(a)).map(|(name, _)| name.clone()).collect();
+                    if !aliases.is_empty() {
+                        return Err(Error::VersionInUse { version, aliases });
                     }
                     edit.function.versions.remove(&version).map(drop).ok_or(missing)
                 })
@@ -333,15 +322,16 @@ impl Functions {
         if config.is_some() {
             self.resolve(name, Some(qualifier))?;
         }
-        let (arn, qualifier) = (self.arn(name), qualifier.to_owned());
+        let qualifier = qualifier.to_owned();
         self.edit(name, move |edit| match config {
             Some(config) => {
                 edit.function.event_configs.insert(qualifier, config);
                 Ok(())
             }
-            None => edit.function.event_configs.remove(&qualifier).map(drop).ok_or_else(|| {
-                Error::NotFound(format!("The function {arn}:{qualifier} doesn't have an EventInvokeConfig"))
-            }),
+            None => {
+                let removed = edit.function.event_configs.remove(&qualifier);
+                removed.map(drop).ok_or(Error::EventConfigNotFound(qualifier))
+            }
         })
         .await
     }
@@ -417,7 +407,7 @@ impl Functions {
     /// Holds the imports of stored code against other grants.
     fn judge_again(&self, name: &str, code: &Code, config: &Configuration) -> Result<Code, Error> {
         let refused = |source| Error::Module { name: name.to_owned(), source };
-        millrace_transform::judge_imports(&code.imports, &grants(config)).map_err(refused)?;
+        grants(config).judge(&code.imports).map_err(refused)?;
         Ok(code.clone())
     }
 }
@@ -459,10 +449,7 @@ fn check(config: &Configuration) -> Result<(), Error> {
 fn refuse_while_building(function: &Function, latest: &Option<Arc<Revision>>) -> Result<(), Error> {
     let pending = latest.as_ref().is_some_and(|latest| latest.state == BuildState::Building);
     if pending || matches!(function.last_update, LastUpdate::InProgress(_)) {
-        return Err(Error::Conflict(format!(
-            "The operation cannot be performed at this time. An update is in progress for resource: {}",
-            function.arn
-        )));
+        return Err(Error::UpdateInProgress(function.name.clone()));
     }
     Ok(())
 }

@@ -8,9 +8,35 @@ pub enum Error {
     /// No such function, version or alias.
     #[error("{0}")]
     NotFound(String),
-    /// The name is taken, or an update is under way.
-    #[error("{0}")]
-    Conflict(String),
+    /// No such version, named by an alias.
+    #[error("the function has no version {0}")]
+    VersionNotFound(u32),
+    /// No such alias.
+    #[error("the function has no alias {0}")]
+    AliasNotFound(String),
+    /// Nothing is set for the events of this qualifier.
+    #[error("nothing is set for the events of {0}")]
+    EventConfigNotFound(String),
+    /// The function's name is taken.
+    #[error("the function {0} exists already")]
+    FunctionExists(String),
+    /// The alias's name is taken.
+    #[error("the alias {0} exists already")]
+    AliasExists(String),
+    /// Aliases point at the version.
+    #[error("version {version} is what {} points at: move or delete it first", .aliases.join(", "))]
+    VersionInUse {
+        /// The version.
+        version: u32,
+        /// The aliases.
+        aliases: Vec<String>,
+    },
+    /// Another change of the function is under way.
+    #[error("another change of the function {0} is under way: try again when it has ended")]
+    UpdateInProgress(String),
+    /// `CodeSha256` of `$LATEST` is this one.
+    #[error("the code of $LATEST is another: its CodeSha256 is {0}")]
+    CodeMismatch(String),
     /// The request asks for what cannot be.
     #[error("{message}")]
     Invalid {
@@ -28,15 +54,23 @@ pub enum Error {
          the latest Revision Id"
     )]
     Precondition,
-    /// As many calls run as may.
-    #[error("Rate Exceeded.")]
-    Throttled {
-        /// `Reason` of the exception.
-        reason: &'static str,
+    /// As many calls run, or events wait, as may.
+    #[error("too many calls at once: {0:?}")]
+    Throttled(Throttle),
+    /// The version is being compiled for the first time.
+    #[error("the function {0} is still being compiled")]
+    Pending(String),
+    /// The version never will run.
+    #[error("the function {name} cannot run: {reason}")]
+    Failed {
+        /// The function's name.
+        name: String,
+        /// Why.
+        reason: String,
     },
-    /// The version is not ready to be called.
-    #[error("{0}")]
-    NotReady(String),
+    /// As many aliases as a function may have.
+    #[error("a function has at most {0} aliases")]
+    AliasLimit(usize),
     /// The code cannot be run.
     #[error("function {name}: {source}")]
     Module {
@@ -53,6 +87,17 @@ pub enum Error {
     Catalog(millrace_catalog::Error),
 }
 
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Throttle {
+    /// Calls of all functions.
+    Account,
+    /// Calls of a function that has reserved its concurrency.
+    Reserved,
+    /// Events that wait.
+    Events,
+}
+
 impl Error {
     /// An invalid request under its slug.
     pub(crate) fn invalid(slug: &'static str, message: impl Into<String>) -> Self {
@@ -63,13 +108,21 @@ impl Error {
     #[must_use]
     pub fn slug(&self) -> &'static str {
         match self {
-            Self::NotFound(_) => "function.unknown",
-            Self::Conflict(_) => "function.conflict",
+            Self::NotFound(_)
+            | Self::VersionNotFound(_)
+            | Self::AliasNotFound(_)
+            | Self::EventConfigNotFound(_) => "function.unknown",
+            Self::FunctionExists(_)
+            | Self::AliasExists(_)
+            | Self::VersionInUse { .. }
+            | Self::UpdateInProgress(_)
+            | Self::CodeMismatch(_) => "function.conflict",
+            Self::AliasLimit(_) => "limit.exceeded",
             Self::Invalid { slug, .. } => slug,
             Self::TooLarge(_) => "function.too-large",
             Self::Precondition => "function.precondition",
-            Self::Throttled { .. } => "function.throttled",
-            Self::NotReady(_) => "function.not-ready",
+            Self::Throttled(_) => "function.throttled",
+            Self::Pending(_) | Self::Failed { .. } => "function.not-ready",
             Self::Module { source, .. } => source.slug(),
             Self::Files(_) => "function.files",
             Self::Catalog(_) => "catalog.write",
@@ -81,9 +134,7 @@ impl From<millrace_catalog::Error> for Error {
     fn from(error: millrace_catalog::Error) -> Self {
         match error {
             millrace_catalog::Error::NoFunction { name } => Self::NotFound(format!("Function not found: {name}")),
-            millrace_catalog::Error::FunctionExists { name } => {
-                Self::Conflict(format!("Function already exist: {name}"))
-            }
+            millrace_catalog::Error::FunctionExists { name } => Self::FunctionExists(name),
             other => Self::Catalog(other),
         }
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use millrace_catalog::{EventConfig, QueuedEvent};
-use millrace_sink::{Content, Object};
+use millrace_sink::Object;
 use millrace_tasks::Tasks;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::error::chain;
-use crate::{Error, Functions, Invocation, Invoked};
+use crate::{Error, Functions, Invocation, Invoked, Throttle};
 
 /// Retries when nothing else is configured, as at AWS.
 const RETRIES: u32 = 2;
@@ -30,10 +30,14 @@ impl Functions {
     /// Takes an event; it is durable when this returns, and runs behind it.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotReady`] for a version that never will run, [`Error::Throttled`] when as
+    /// [`Error::NotFound`], [`Error::Failed`] for a version that never will run, [`Error::Throttled`] when as
     /// many wait as may.
     pub async fn enqueue(self: &Arc<Self>, invocation: Invocation) -> Result<(), Error> {
-        self.resolve(&invocation.name, invocation.qualifier.as_deref())?.ready()?;
+        match self.resolve(&invocation.name, invocation.qualifier.as_deref())?.ready() {
+            // It waits for the build.
+            Ok(_) | Err(Error::Pending(_)) => {}
+            Err(error) => return Err(error),
+        }
         let event = QueuedEvent {
             function: invocation.name,
             qualifier: invocation.qualifier.unwrap_or_default(),
@@ -46,7 +50,7 @@ impl Functions {
         let state = Arc::clone(&self.state);
         let pushed = millrace_tasks::blocking(move || state.push_event(&event)).await;
         pushed.map_err(|error| match error {
-            millrace_catalog::Error::Limit { .. } => Error::Throttled { reason: "ConcurrentInvocationLimitExceeded" },
+            millrace_catalog::Error::Limit { .. } => Error::Throttled(Throttle::Events),
             other => Error::Catalog(other),
         })?;
         self.event_came.notify_one();
@@ -103,7 +107,7 @@ impl Functions {
             };
             let invoked = match self.invoke(invocation).await {
                 Ok(invoked) => invoked,
-                Err(Error::Throttled { .. } | Error::NotReady(_)) => {
+                Err(Error::Throttled(_) | Error::Pending(_)) => {
                     // Not the event's fault: it waits, up to its age.
                     tokio::time::sleep(AGAIN).await;
                     continue;
@@ -229,9 +233,14 @@ impl Functions {
                     timestamp(now_ms, "%Y/%m/%d/%Y-%m-%dT%H.%M.%S"),
                     event.request_id
                 );
-                let content = bytes::Bytes::from(record.to_string().into_bytes());
                 let sink = self.buckets.open(&bucket).map_err(|error| error.to_string())?;
-                let object = Object::of_bytes(key, content);
+                let object = Object {
+                    key,
+                    content: Arc::new(bytes::Bytes::from(record.to_string().into_bytes())),
+                    content_type: "application/json",
+                    content_encoding: None,
+                    metadata: Vec::new(),
+                };
                 sink.put(&object).await.map(drop).map_err(|error| error.to_string())
             }
         }

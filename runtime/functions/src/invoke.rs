@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::calls::Permit;
 use crate::logs::Tail;
 use crate::meters::Cost;
-use crate::{Error, Functions, Live, Resolved};
+use crate::{Error, Functions, Live, Resolved, Throttle};
 
 /// An event for a function.
 #[derive(Debug, Clone)]
@@ -43,14 +43,14 @@ impl Functions {
     /// Calls a function with one event and waits for the answer.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::NotReady`], [`Error::Throttled`], [`Error::Module`].
+    /// [`Error::NotFound`], [`Error::Pending`], [`Error::Throttled`], [`Error::Module`].
     pub async fn invoke(self: &Arc<Self>, invocation: Invocation) -> Result<Invoked, Error> {
         let resolved = self.resolve(&invocation.name, invocation.qualifier.as_deref())?.ready()?;
         let meter = self.meters.of(&resolved.revision.function, resolved.revision.number);
         let permit = self.permit(&invocation.name).inspect_err(|_| meter.throttled())?;
         let Ok(turn) = Arc::clone(&self.invokes).try_acquire_owned() else {
             meter.throttled();
-            return Err(Error::Throttled { reason: "ConcurrentInvocationLimitExceeded" });
+            return Err(Error::Throttled(Throttle::Account));
         };
         let live = self.live(&resolved.revision).await?;
         let functions = Arc::clone(self);
@@ -74,7 +74,7 @@ impl Functions {
         };
         let id = &invocation.request_id;
         tail.write(&format!("START RequestId: {id} Version: {}", resolved.version));
-        let called = live.function.invoke(&invocation.payload, &context);
+        let called = live.function.handle(&invocation.payload, &context);
         let duration_ms = called.duration.as_secs_f64() * 1_000.0;
         live.meter.cost(Cost {
             calls: 1,
@@ -83,7 +83,7 @@ impl Functions {
             memory_high_water_bytes: called.memory_high_water_bytes,
             memory_bytes: config.memory_bytes,
         });
-        let (payload, failed) = match called.answer {
+        let (payload, failed) = match called.output {
             Ok(answer) => (answer, false),
             Err(error) => {
                 live.meter.error(error.kind(), 1);
@@ -130,12 +130,16 @@ impl Functions {
         batch: Batch,
     ) -> Result<(Resolved, Ran), Error> {
         let (resolved, live, permit) = self.for_batch(name, qualifier).await?;
+        let place = self.catalog.place();
         let source = BatchSource {
-            stream_arn: "arn:aws:firehose:us-east-1:000000000000:deliverystream/invoke".to_owned(),
-            region: self.catalog.place().region.clone(),
+            stream_arn: format!("arn:aws:firehose:{}:{}:deliverystream/invoke", place.region, place.account_id),
+            region: place.region.clone(),
+            function_name: name.to_owned(),
+            function_version: resolved.version.clone(),
+            ..BatchSource::default()
         };
         let ran = millrace_tasks::blocking(move || {
-            let ran = live.run(&batch, 0, &source);
+            let ran = live.run(&batch, 0, &Arc::new(source));
             drop(permit);
             ran
         })
@@ -147,8 +151,8 @@ impl Functions {
 impl Live {
     /// Runs over a batch on this thread, and counts it.
     #[must_use]
-    pub fn run(&self, batch: &Batch, retries: u32, source: &BatchSource) -> Ran {
-        let ran = self.function.run(batch, retries, source);
+    pub fn run(&self, batch: &Batch, retries: u32, source: &Arc<BatchSource>) -> Ran {
+        let ran = self.function.run_from(batch, retries, source);
         let stats = &ran.stats;
         self.meter.cost(Cost {
             calls: u64::from(stats.calls),
@@ -157,8 +161,8 @@ impl Live {
             memory_high_water_bytes: stats.memory_high_water_bytes,
             memory_bytes: self.revision.config.memory_bytes,
         });
-        for (kind, count) in &stats.errors {
-            self.meter.error(kind, u64::from(*count));
+        for (kind, count) in CallError::KINDS.iter().zip(stats.failed_by_kind).filter(|(_, count)| *count > 0) {
+            self.meter.error(kind, u64::from(count));
         }
         let (dropped, failed) = (ran.dropped(batch.len()), ran.failures.len());
         self.meter.records((batch.len() - dropped - failed) as u64, dropped as u64, failed as u64);

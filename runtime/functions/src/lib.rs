@@ -26,7 +26,7 @@ pub use aliases::AliasChange;
 pub use calls::Permit;
 pub use change::{Change, NewFunction, Upload};
 pub use deploy::{Deployed, Deployment};
-pub use error::Error;
+pub use error::{Error, Throttle};
 pub use invoke::{Invocation, Invoked};
 pub use loaded::Live;
 pub use logs::{LogLine, LogPage};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use millrace_catalog::{Configuration, Revision};
+use millrace_catalog::{Configuration, Revision, State};
 use millrace_tasks::blocking;
-use millrace_transform::{Function, Limits};
+use millrace_transform::{Function, Http, KeyValue, Limits, Setup, Writes};
 use millrace_types::MIB;
 use parking_lot::Mutex;
 
@@ -99,6 +99,24 @@ impl Functions {
         blocking(move || functions.load(&revision)).await
     }
 
+    /// What a revision gives its function besides the module.
+    fn setup(self: &Arc<Self>, revision: &Revision) -> Setup {
+        let config = &revision.config;
+        let key_value: Option<Arc<dyn KeyValue>> = config
+            .key_value
+            .then(|| Arc::new(Store { state: Arc::clone(&self.state), function: revision.function.clone() }) as _);
+        let http = (!config.http_hosts.is_empty())
+            .then(|| Http { outbound: Arc::clone(&self.outbound), hosts: config.http_hosts.clone() });
+        Setup {
+            settings: config.settings.clone(),
+            limits: limits_of(config),
+            log: self.logs.sink(&revision.function, revision.number),
+            key_value,
+            http,
+            ..Setup::default()
+        }
+    }
+
     fn load(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Live>, Error> {
         let refused = |source| Error::Module { name: revision.function.clone(), source };
         let module = self.module(revision).map_err(|source| {
@@ -110,10 +128,7 @@ impl Functions {
             );
             refused(source)
         })?;
-        let limits = limits_of(&revision.config, &revision.code.world);
-        let log = self.logs.sink(&revision.function, revision.number);
-        let function = Function::new(module, revision.config.settings.clone(), limits, log);
-        let function = self.grant(function, revision);
+        let function = Function::with(module, self.setup(revision));
         let meter = self.meters.of(&revision.function, revision.number);
         let live = Live { revision: Arc::clone(revision), function, meter, used_ms: AtomicU64::new(0) };
         Ok(self.loaded.put(live, self.clock.monotonic()))
@@ -121,11 +136,32 @@ impl Functions {
 }
 
 /// The limits of a revision.
-pub(crate) fn limits_of(config: &Configuration, _world: &str) -> Limits {
+pub(crate) fn limits_of(config: &Configuration) -> Limits {
     Limits {
         memory_bytes: usize::try_from(config.memory_bytes).unwrap_or(usize::MAX),
         deadline: Duration::from_millis(u64::from(config.timeout_ms)),
         warm_batches_max: if config.warm { WARM_CALLS } else { 0 },
         ..Limits::default()
+    }
+}
+
+/// The state of one function.
+#[derive(Debug)]
+struct Store {
+    state: Arc<State>,
+    function: String,
+}
+
+impl KeyValue for Store {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.state.get(&self.function, key).map_err(|error| chain(&error))
+    }
+
+    fn keys(&self, prefix: &str, after: Option<&str>, max: usize) -> Result<Vec<String>, String> {
+        self.state.keys(&self.function, prefix, after, max).map_err(|error| chain(&error))
+    }
+
+    fn commit(&self, writes: &Writes) -> Result<(), String> {
+        self.state.write(&self.function, writes).map_err(|error| chain(&error))
     }
 }

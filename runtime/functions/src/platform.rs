@@ -9,7 +9,7 @@ use millrace_catalog::{BuildState, Catalog, Function, Revision, State};
 use millrace_log::Disk;
 use millrace_sink::Buckets;
 use millrace_tasks::Tasks;
-use millrace_transform::{ArtifactKey, Compiler, Host};
+use millrace_transform::{ArtifactKey, Compiler, Host, Outbound};
 use millrace_types::{Clock, Entropy};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -47,6 +47,8 @@ pub struct FunctionParts {
     pub compiler: Compiler,
     /// Authenticates compiled files.
     pub key: ArtifactKey,
+    /// The way to the hosts that functions are granted.
+    pub outbound: Arc<dyn Outbound>,
     /// Where records of failed events go.
     pub buckets: Arc<dyn Buckets>,
     /// Time.
@@ -58,7 +60,6 @@ pub struct FunctionParts {
 }
 
 /// The functions of one server.
-#[derive(Debug)]
 pub struct Functions {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) state: Arc<State>,
@@ -66,6 +67,7 @@ pub struct Functions {
     pub(crate) host: Arc<Host>,
     pub(crate) compiler: Compiler,
     pub(crate) key: ArtifactKey,
+    pub(crate) outbound: Arc<dyn Outbound>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -83,6 +85,12 @@ pub struct Functions {
     pub(crate) changed: watch::Sender<()>,
     pub(crate) event_came: Arc<Notify>,
     pub(crate) tasks: Tasks,
+}
+
+impl std::fmt::Debug for Functions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Functions").finish_non_exhaustive()
+    }
 }
 
 impl Functions {
@@ -107,6 +115,7 @@ impl Functions {
             host: parts.host,
             compiler: parts.compiler,
             key: parts.key,
+            outbound: parts.outbound,
             buckets: parts.buckets,
             logs: Arc::new(Logs::new(Arc::clone(&parts.clock))),
             clock: parts.clock,

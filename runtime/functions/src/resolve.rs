@@ -72,16 +72,10 @@ impl Resolved {
     pub fn ready(self) -> Result<Self, Error> {
         match &self.revision.state {
             BuildState::Active => Ok(self),
-            BuildState::Building => Err(Error::NotReady(format!(
-                "The operation cannot be performed at this time. The function is currently in the following state: \
-                 Pending ({} is being compiled)",
-                self.function.arn
-            ))),
-            BuildState::Failed(failure) => Err(Error::NotReady(format!(
-                "The operation cannot be performed at this time. The function is currently in the following state: \
-                 Failed ({})",
-                failure.reason
-            ))),
+            BuildState::Building => Err(Error::Pending(self.function.name.clone())),
+            BuildState::Failed(failure) => {
+                Err(Error::Failed { name: self.function.name.clone(), reason: failure.reason.clone() })
+            }
         }
     }
 }

@@ -82,7 +82,7 @@ impl Functions {
 
     /// Has the function's shadow, if it has one and this batch is drawn for it, run on a batch whose live
     /// outcome is `ran`. Returns at once; while it is busy, batches are counted and left out.
-    pub fn shadow(self: &Arc<Self>, function: &str, batch: &Batch, ran: &Arc<Ran>, source: &BatchSource) {
+    pub fn shadow(self: &Arc<Self>, function: &str, batch: &Batch, ran: &Arc<Ran>, source: &Arc<BatchSource>) {
         let Ok(found) = self.function(function) else { return };
         let Some(shadow) = &found.shadow else { return };
         if self.draw() >= shadow.share {
@@ -95,7 +95,7 @@ impl Functions {
         }
         let version = shadow.version.map(|version| version.to_string());
         let (functions, name) = (Arc::clone(self), function.to_owned());
-        let (batch, ran, source) = (batch.clone(), Arc::clone(ran), source.clone());
+        let (batch, ran, source) = (batch.clone(), Arc::clone(ran), Arc::clone(source));
         self.tasks.spawn("shadow", async move {
             let resolved = functions.resolve(&name, version.as_deref()).and_then(crate::Resolved::ready);
             let live = match resolved {
@@ -113,9 +113,9 @@ impl Functions {
     }
 }
 
-async fn compare(one: Arc<One>, live: Arc<Live>, batch: Batch, ran: Arc<Ran>, source: BatchSource) {
+async fn compare(one: Arc<One>, live: Arc<Live>, batch: Batch, ran: Arc<Ran>, source: Arc<BatchSource>) {
     millrace_tasks::blocking(move || {
-        let shadow = live.function.run(&batch, 0, &source);
+        let shadow = live.function.run_from(&batch, 0, &source);
         one.report.lock().note(&batch, &ran, &shadow);
         one.busy.store(false, Ordering::Release);
     })
@@ -133,8 +133,8 @@ fn became(ran: &Ran) -> BTreeMap<u32, Became<'_>> {
     let mut all: BTreeMap<u32, Became<'_>> = BTreeMap::new();
     let output = &ran.output;
     for (at, source) in output.sources.iter().enumerate() {
-        let keys = (0..output.partition_names.len()).map(|name| output.partition_value(at, name)).collect();
-        all.entry(*source).or_default().outputs.push((output.record(at), keys));
+        let keys = (0..output.partition_names.len()).map(|name| output.partition(at, name).as_bytes()).collect();
+        all.entry(*source).or_default().outputs.push((output.columns().record(at), keys));
     }
     for failed in &ran.failures {
         all.entry(failed.index).or_default().failure = Some(failed.code);

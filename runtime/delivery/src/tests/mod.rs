@@ -359,7 +359,7 @@ impl std::fmt::Debug for Scripted {
 struct ScriptedFunction(Arc<Scripted>);
 
 impl Transform for ScriptedFunction {
-    fn run(&self, batch: &Batch, _retries: u32, _source: &BatchSource) -> Ran {
+    fn run(&self, batch: &Batch, _retries: u32, _source: &Arc<BatchSource>) -> Ran {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         let mut script = self.0.script.lock();
         let script = script.as_mut().expect("a stream with a function has a script");
@@ -380,7 +380,7 @@ impl Library for Scripted {
         self.get(name, None).await
     }
 
-    fn shadow(self: Arc<Self>, _name: &str, _batch: &Batch, _ran: &Arc<Ran>, _source: &BatchSource) {}
+    fn shadow(self: Arc<Self>, _name: &str, _batch: &Batch, _ran: &Arc<Ran>, _source: &Arc<BatchSource>) {}
 }
 
 /// Gives every record back as it is.

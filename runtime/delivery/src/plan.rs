@@ -9,7 +9,7 @@ use millrace_encode::{
     ParquetSettings, PrefixSettings, Prefixes, SchemaSource, Table, key_id_of_arn,
 };
 use millrace_transform::BatchSource;
-use millrace_types::{Entropy, MIB};
+use millrace_types::{Entropy, MIB, ShardId};
 
 use crate::cut::Limits;
 use crate::settings::DeliverySettings;

@@ -14,7 +14,7 @@ use crate::{Error, Functions};
 
 impl Functions {
     /// Has a revision built.
-    pub(crate) fn enqueue(&self, name: &str, revision: u32) {
+    pub(crate) fn build_later(&self, name: &str, revision: u32) {
         // The builder lives as long as the platform.
         drop(self.to_build.send((name.to_owned(), revision)));
         self.tell_change();

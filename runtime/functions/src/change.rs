@@ -125,7 +125,7 @@ impl Functions {
             function.last_version = 1;
         }
         let function = self.catalog.create_function(function, revision)?;
-        self.enqueue(&function.name, 1);
+        self.build_later(&function.name, 1);
         Ok(function)
     }
 
@@ -177,7 +177,7 @@ impl Functions {
             }
             Ok::<_, Error>(revision)
         })?;
-        self.enqueue(name, revision.number);
+        self.build_later(name, revision.number);
         Ok((self.function(name)?, revision))
     }
 

@@ -108,10 +108,9 @@ impl Error {
     #[must_use]
     pub fn slug(&self) -> &'static str {
         match self {
-            Self::NotFound(_)
-            | Self::VersionNotFound(_)
-            | Self::AliasNotFound(_)
-            | Self::EventConfigNotFound(_) => "function.unknown",
+            Self::NotFound(_) | Self::VersionNotFound(_) | Self::AliasNotFound(_) | Self::EventConfigNotFound(_) => {
+                "function.unknown"
+            }
             Self::FunctionExists(_)
             | Self::AliasExists(_)
             | Self::VersionInUse { .. }

@@ -188,7 +188,10 @@ fn function_error(error: &CallError, invocation: &Invocation, timeout_ms: u32) -
         CallError::Memory { .. } => ("Runtime.OutOfMemory", format!("RequestId: {id} Error: {error}")),
         CallError::OutputTooLarge { .. } => ("Function.ResponseSizeTooLarge", error.to_string()),
         CallError::Invalid(_) => ("Runtime.InvalidReturn", error.to_string()),
-        CallError::Trap { .. } | CallError::Host(_) => ("Runtime.ExitError", format!("RequestId: {id} Error: {error}")),
+        CallError::NotJson(_) | CallError::Event(_) => ("Runtime.InvalidEvent", error.to_string()),
+        CallError::Trap { .. } | CallError::HostCalls { .. } | CallError::State(_) | CallError::Host(_) => {
+            ("Runtime.ExitError", format!("RequestId: {id} Error: {error}"))
+        }
     };
     json!({ "errorMessage": message, "errorType": kind }).to_string().into_bytes()
 }

@@ -30,7 +30,7 @@ pub use error::{Error, Throttle};
 pub use invoke::{Invocation, Invoked};
 pub use loaded::Live;
 pub use logs::{LogLine, LogPage};
-pub use meters::{Meter, Metered};
+pub use meters::{DURATION_BUCKETS, Meter, Metered};
 pub use platform::{FunctionParts, Functions};
 pub use resolve::{LATEST, Resolved};
 pub use shadow::ShadowReport;

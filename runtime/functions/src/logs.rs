@@ -225,9 +225,10 @@ impl Tail {
         let mut lines = self.lines.lock();
         lines.extend_from_slice(line.as_bytes());
         lines.push(b'\n');
-        let over = lines.len().saturating_sub(2 * TAIL_BYTES);
-        if over > 0 {
-            lines.drain(..over + TAIL_BYTES.min(lines.len() - over));
+        // Seldom, and then down to what is shown: a flood of lines costs no more than a few.
+        if lines.len() > 2 * TAIL_BYTES {
+            let over = lines.len() - TAIL_BYTES;
+            lines.drain(..over);
         }
     }
 }

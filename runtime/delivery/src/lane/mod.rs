@@ -16,7 +16,7 @@ use millrace_types::{Backoff, Batch, Counts, Seq};
 use tokio::sync::{mpsc, watch};
 
 use crate::budget::{Reading, SQUEEZED_BYTES};
-use crate::context::{LaneContext, caught, pause};
+use crate::context::{LaneContext, Shared, caught, pause};
 use crate::cut::Reason;
 use crate::intent::Body;
 use crate::library::Called;
@@ -243,7 +243,10 @@ impl Life {
         let mut work = self.work.take().ok_or_else(|| Trouble::new("internal.lane", "a turn inside a turn"))?;
         let all = all || work.tracker.span() >= SPAN_RECORDS_MAX;
         let ran = match (&batch, function) {
-            (Some(batch), Some(function)) => Some(self.run_function(batch, function).await?),
+            (Some(batch), Some(function)) => {
+                let (shared, plan) = (Arc::clone(&self.lane.shared), Arc::clone(&self.plan));
+                Some(run_function(&shared, &plan, batch, function).await?)
+            }
             _ => None,
         };
         let done = caught(&self.lane.shared.workers, move || {
@@ -266,23 +269,6 @@ impl Life {
             self.lane.unpark(self.owner);
         }
         self.commit_progress(Vec::new(), false).await
-    }
-
-    /// Runs the function on its own threads; answers what it made of the batch, and which revision did.
-    async fn run_function(&self, batch: &Batch, called: Called) -> Result<(Arc<Ran>, u32), Trouble> {
-        let Some(call) = &self.plan.function else { return Err(Trouble::new("internal.lane", "no function")) };
-        let (retries, revision) = (call.retries, called.revision);
-        let (batch, source) = (batch.clone(), self.plan.source.clone());
-        let shared = Arc::clone(&self.lane.shared);
-        let (functions, name) = (Arc::clone(&shared.functions), call.name.clone());
-        let run = move || {
-            let ran = Arc::new(called.function.run(&batch, retries, &source));
-            // Gives its place back before the next batch asks for one.
-            drop(called);
-            functions.shadow(&name, &batch, &ran, &source);
-            ran
-        };
-        Ok((caught(&shared.guests, run).await?, revision))
     }
 
     /// Shows, and says in the log, which revisions of the function are at work and from which record on.
@@ -476,6 +462,27 @@ impl Life {
 }
 
 /// Runs the function over a batch, on a thread for guests.
+/// Runs the function on its own threads; answers what it made of the batch, and which revision did.
+async fn run_function(
+    shared: &Arc<Shared>,
+    plan: &Plan,
+    batch: &Batch,
+    called: Called,
+) -> Result<(Arc<Ran>, u32), Trouble> {
+    let Some(call) = &plan.function else { return Err(Trouble::new("internal.lane", "no function")) };
+    let (retries, revision) = (call.retries, called.revision);
+    let (batch, source) = (batch.clone(), Arc::clone(&plan.source));
+    let (functions, name) = (Arc::clone(&shared.functions), call.name.clone());
+    let run = move || {
+        let ran = Arc::new(called.function.run(&batch, retries, &source));
+        // Gives its place back before the next batch asks for one.
+        drop(called);
+        functions.shadow(&name, &batch, &ran, &source);
+        ran
+    };
+    Ok((caught(&shared.guests, run).await?, revision))
+}
+
 /// An error with its causes, in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -23,7 +23,7 @@ use millrace_catalog::{
 };
 use millrace_log::{Disk, FakeDisk, Journal, JournalSettings};
 use millrace_tasks::Workers;
-use millrace_transform::{Output, Ran};
+use millrace_transform::{BatchSource, Output, Ran};
 use millrace_types::{Batch, BatchBuilder, KIB, SeededEntropy, ShardId, SystemClock};
 use parking_lot::{Condvar, Mutex};
 

@@ -136,8 +136,14 @@ fn lambda(parameters: &Parameters<'_>, role_arn: &str) -> Result<(FunctionCall, 
         ("BufferIntervalInSeconds", interval),
     ];
     let shown = shown.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let call =
-        FunctionCall { arn: arn.to_owned(), name: name.to_owned(), qualifier, retries, buffer_bytes, buffer_interval_s };
+    let call = FunctionCall {
+        arn: arn.to_owned(),
+        name: name.to_owned(),
+        qualifier,
+        retries,
+        buffer_bytes,
+        buffer_interval_s,
+    };
     Ok((call, shown))
 }
 

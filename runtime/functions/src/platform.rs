@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::Error;
 use crate::calls::Calls;
+use crate::change::CONCURRENCY_MAX;
 use crate::files::Files;
 use crate::loaded::Loaded;
 use crate::logs::Logs;
@@ -198,6 +199,22 @@ impl Functions {
     pub fn arn(&self, name: &str) -> String {
         let place = self.catalog.place();
         format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account_id)
+    }
+
+    /// Bytes of all code that is kept, functions, and the concurrency of the account: all of it, and what no
+    /// function has reserved.
+    #[must_use]
+    pub fn account(&self) -> (u64, u64, (u32, u32)) {
+        let snapshot = self.catalog.snapshot();
+        let bytes = snapshot.revisions().map(|revision| revision.code.uploaded_bytes).sum();
+        let reserved: u32 = snapshot.functions().filter_map(|function| function.reserved_concurrency).sum();
+        (bytes, snapshot.functions().count() as u64, (CONCURRENCY_MAX, CONCURRENCY_MAX.saturating_sub(reserved)))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// From 0 up to 1.

@@ -6,7 +6,10 @@ mod cli;
 mod client;
 #[cfg(test)]
 mod fuzz;
+mod lambda;
+mod metrics;
 mod named;
+mod outbound;
 mod settings;
 mod signal;
 

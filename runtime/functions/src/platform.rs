@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use millrace_catalog::{BuildState, Catalog, Function, Revision, State};
 use millrace_log::Disk;
+use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
 use millrace_tasks::Tasks;
-use millrace_transform::{ArtifactKey, Compiler, Host, Outbound};
+use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -49,7 +50,7 @@ pub struct FunctionParts {
     /// Authenticates compiled files.
     pub key: ArtifactKey,
     /// The way to the hosts that functions are granted.
-    pub outbound: Arc<dyn Outbound>,
+    pub outbound: Arc<Outbound>,
     /// Where records of failed events go.
     pub buckets: Arc<dyn Buckets>,
     /// Time.
@@ -68,7 +69,7 @@ pub struct Functions {
     pub(crate) host: Arc<Host>,
     pub(crate) compiler: Compiler,
     pub(crate) key: ArtifactKey,
-    pub(crate) outbound: Arc<dyn Outbound>,
+    pub(crate) outbound: Arc<Outbound>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,

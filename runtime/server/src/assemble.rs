@@ -14,6 +14,7 @@ use millrace_front::{Front, FrontParts, FrontSettings, tls_dev, tls_from_files};
 use millrace_functions::{FunctionParts, Functions};
 use millrace_log::{Disk, Journal, RealDisk};
 use millrace_object::ObjectBuckets;
+use millrace_outbound::{Outbound, OutboundSettings};
 use millrace_sink::Buckets;
 use millrace_tasks::{ShutdownTrigger, Tasks};
 use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings};
@@ -211,6 +212,9 @@ fn functions(
         .context("starting the function host")?;
     let key = artifact_key(&dir.join("keys"), &**entropy)?;
     let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
+    let outbound = OutboundSettings::default();
+    let outbound = Outbound::new(&outbound, tokio::runtime::Handle::current(), Arc::clone(clock))
+        .context("starting the client for requests of functions")?;
     let (folder, state) = (dir.join("functions"), dir.join("state.redb"));
     let parts = FunctionParts {
         dir: folder.clone(),
@@ -220,7 +224,7 @@ fn functions(
         host,
         compiler,
         key,
-        outbound: Arc::new(crate::outbound::Hosts),
+        outbound: Arc::new(outbound),
         buckets: Arc::clone(buckets) as Arc<dyn Buckets>,
         clock: Arc::clone(clock),
         entropy: Arc::clone(entropy),

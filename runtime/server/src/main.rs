@@ -9,7 +9,6 @@ mod fuzz;
 mod lambda;
 mod metrics;
 mod named;
-mod outbound;
 mod settings;
 mod signal;
 

@@ -100,12 +100,7 @@ pub struct Metric {
 #[async_trait]
 pub trait Admin: Send + Sync + std::fmt::Debug {
     /// Checks, compiles and stores `module` as the next version of the function `name`; answers what is live.
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<serde_json::Value, AdminError>;
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<serde_json::Value, AdminError>;
 
     /// All functions by name, each as JSON.
     fn functions(&self) -> Vec<serde_json::Value>;

@@ -138,12 +138,7 @@ pub(super) struct Desk {
 
 #[async_trait]
 impl Admin for Desk {
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<Value, AdminError> {
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<Value, AdminError> {
         if module.is_empty() {
             let message = "The module is empty".to_owned();
             return Err(AdminError { kind: AdminErrorKind::Invalid, slug: "function.module", message });

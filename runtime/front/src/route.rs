@@ -3,12 +3,15 @@
 use http::Method;
 
 use crate::error::{ApiError, Code};
+use crate::lambda;
 
 /// A route with the names in its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
     /// `POST /`: AWS JSON by `X-Amz-Target`.
     Aws,
+    /// The Lambda API, whose paths begin with a date; it has a table of its own.
+    Lambda,
     /// `POST /v1/delivery-streams/{name}/records`.
     Ingest(&'a str),
     /// `GET /health/live`.
@@ -25,6 +28,8 @@ pub(crate) enum Route<'a> {
     Deploy(&'a str),
     /// `POST /v1/functions/{name}/invoke`.
     Invoke(&'a str),
+    /// `GET /v1/functions/{name}/code`.
+    Code(&'a str),
     /// `GET /v1/schemas`.
     Schemas,
     /// `PUT /v1/schemas/{database}/{table}`.
@@ -40,6 +45,7 @@ impl<'a> Route<'a> {
         let segments: Vec<&str> = path.split('/').skip(1).take(6).collect();
         let (route, allowed) = match segments.as_slice() {
             [""] => (Self::Aws, "POST"),
+            [date, ..] if lambda::is_lambda(date) => return Ok(Self::Lambda),
             ["health", "live"] => (Self::Live, "GET, HEAD"),
             ["health", "ready"] => (Self::Ready, "GET, HEAD"),
             ["metrics"] => (Self::Metrics, "GET, HEAD"),
@@ -49,6 +55,7 @@ impl<'a> Route<'a> {
             ["v1", "functions"] => (Self::Functions, "GET, HEAD"),
             ["v1", "functions", name] => (Self::Deploy(name), "PUT"),
             ["v1", "functions", name, "invoke"] => (Self::Invoke(name), "POST"),
+            ["v1", "functions", name, "code"] => (Self::Code(name), "GET, HEAD"),
             ["v1", "schemas"] => (Self::Schemas, "GET, HEAD"),
             ["v1", "schemas", database, table] => (Self::PutSchema(database, table), "PUT"),
             _ => {
@@ -74,11 +81,12 @@ impl<'a> Route<'a> {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Aws => "aws",
+            Self::Lambda => "lambda",
             Self::Ingest(_) => "ingest",
             Self::Live | Self::Ready => "health",
             Self::Metrics => "metrics",
             Self::Status(_) => "status",
-            Self::Functions | Self::Deploy(_) | Self::Invoke(_) => "functions",
+            Self::Functions | Self::Deploy(_) | Self::Invoke(_) | Self::Code(_) => "functions",
             Self::Schemas | Self::PutSchema(..) => "schemas",
         }
     }
@@ -101,6 +109,7 @@ mod tests {
             ("GET", "/v1/functions", Route::Functions),
             ("PUT", "/v1/functions/f", Route::Deploy("f")),
             ("POST", "/v1/functions/f/invoke", Route::Invoke("f")),
+            ("GET", "/v1/functions/f/code", Route::Code("f")),
             ("GET", "/v1/schemas", Route::Schemas),
             ("PUT", "/v1/schemas/d/t", Route::PutSchema("d", "t")),
         ];
@@ -109,6 +118,7 @@ mod tests {
             assert_eq!(Route::find(&method, path).expect(path), wanted);
             assert!(matches!(Route::find(&Method::DELETE, path).expect_err(path).code, Code::Method(_)));
         }
+        assert_eq!(Route::find(&Method::DELETE, "/2015-03-31/whatever").expect("its own table"), Route::Lambda);
         for path in ["/x", "//", "/v1", "/v1/functions/a/b/c", "*", "/health/live/"] {
             assert_eq!(Route::find(&Method::GET, path).expect_err(path).code, Code::NotFound);
         }

@@ -10,6 +10,8 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { lines } from './source-map.mjs';
+
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const GRANTS = { http: 'http', key_value: 'key-value' };
 // Modules of Node that the SDK stands in for.
@@ -122,10 +124,12 @@ function reason(text) {
   return name ? `there is no ${name}: no file, no package in node_modules, and not one of the modules that functions have (node:buffer, node:process)` : text;
 }
 
-/** Puts the map in front of the code: only the project's own files have a name in it. */
+/** Puts in front of the code where its lines come from, so that stacks are told in the project's own. */
 function withMap(code, { sources, mappings }) {
-  const own = sources.map((file) => (file.includes('..') || path.isAbsolute(file) || /^(builtin:|node_modules\/|millrace-entry)/.test(file) ? null : file));
-  return `globalThis.MILLRACE_MAP = ${JSON.stringify({ sources: own, mappings, before: 1 })};\n${code}`;
+  const own = (file) => !file.includes('..') && !path.isAbsolute(file) && !/^(builtin:|node_modules\/|millrace-entry)/.test(file);
+  const rows = lines(mappings).map((row) => row.filter(([, source]) => own(sources[source])));
+  // The first line is this one.
+  return `globalThis.MILLRACE_MAP = ${JSON.stringify(JSON.stringify({ sources, rows: [[], ...rows] }))};\n${code}`;
 }
 
 async function build(given) {

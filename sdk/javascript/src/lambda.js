@@ -44,7 +44,10 @@ export function contextOf(call, done) {
 export function failureOf(error, where) {
   if (error instanceof Failure) return error;
   if (error instanceof NeverSettles) return new Failure('Runtime.NodeJsExit', error.message);
-  if (error instanceof UnhandledRejection) return new Failure('Runtime.UnhandledPromiseRejection', error.message);
+  if (error instanceof UnhandledRejection) {
+    const { body } = failureOf(error.cause, where);
+    return new Failure('Runtime.UnhandledPromiseRejection', `${body.errorType}: ${body.errorMessage}`, body.trace);
+  }
   if (!(error instanceof Error)) return new Failure(typeof error, typeof error === 'string' ? error : JSON.stringify(error) ?? String(error));
   return new Failure(error.name, error.message, [`${error.name}: ${error.message}`, ...where(error.stack ?? '')]);
 }

@@ -156,7 +156,7 @@ export function said(error) {
 }
 
 function tell(record, error) {
-  const lines = [`record ${record.index}: the first of the batch that threw`, said(error), ...where(error?.stack ?? '')];
+  const lines = [`record ${record.index}, the first of the batch that threw: ${said(error)}`, ...where(error?.stack ?? '')];
   host.log('error', lines.join('\n'));
 }
 

@@ -182,7 +182,7 @@ Object.defineProperty(HostPromise, 'name', { value: 'Promise' });
 
 export { HostPromise };
 
-/** A promise that was rejected and that nobody listened to: ends a call. */
+/** A promise that was rejected and that nobody listened to: ends a call. `cause` is what it was rejected with. */
 export class UnhandledRejection extends Error {}
 
 /** A promise that nothing will settle. */
@@ -221,5 +221,5 @@ export function end() {
   jobs = [];
   head = 0;
   tasks = [];
-  if (first) throw new UnhandledRejection(String(HostPromise.look(first)[1]?.stack ?? HostPromise.look(first)[1]));
+  if (first) throw new UnhandledRejection('a promise was rejected and nobody listened', { cause: HostPromise.look(first)[1] });
 }

@@ -42,7 +42,7 @@ function options(given) {
 }
 
 /** Writes the world of this project: its kind and what it was granted. */
-function world(folder, { wit, kind, grant }) {
+export function world(folder, { wit, kind, grant }) {
   const from = (wit ? [wit] : [path.join(HERE, 'wit'), path.join(HERE, '../../wit/transform')]).find((at) => existsSync(path.join(at, 'world.wit')));
   if (!from) throw new UserError('world.wit: not found; --wit names its folder');
   const deps = path.join(folder, 'deps/millrace-transform');
@@ -84,7 +84,7 @@ function resolver({ grant }) {
 
 /** One module of the SDK and the project, and its source map. The project's own modules are functions in
  * it that run when the first call loads them; `async` is written out over the SDK's promises. */
-async function bundle(given) {
+export async function bundle(given) {
   const esbuild = await tool('esbuild');
   const [name, maker] = given.kind === 'handler' ? ['handle', 'handler'] : ['transform', 'transformer'];
   const main = path.join(given.project, given.source);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use millrace_catalog::{Catalog, FunctionVersion, NewFunction};
 use millrace_log::Disk;
-use millrace_transform::{ArtifactKey, Compiler, Error, Function, Host, Limits, LogLevel, LogSink, Ran, seal};
+use millrace_transform::{ArtifactKey, Compiler, Error, Function, Grants, Host, Limits, LogLevel, LogSink, Ran, seal};
 use millrace_types::{Batch, Clock};
 use parking_lot::Mutex;
 
@@ -148,7 +148,7 @@ impl Functions {
         let name = deployment.name.clone();
         let refused = |source| DeployError::Module { name: name.clone(), source };
         let _one = self.building.lock();
-        let built = self.parts.compiler.build(&deployment.module).map_err(refused)?;
+        let built = self.parts.compiler.build(&deployment.module, &Grants::default()).map_err(refused)?;
         let sealed = seal(&built.code, &self.parts.key).map_err(refused)?;
         let host = &self.parts.host;
         let module = host.load_bytes(&sealed, &self.parts.key).map_err(refused)?;

@@ -90,7 +90,14 @@ pub(crate) fn build(project: &Project) -> Result<Built> {
     };
     let bytes = read_file(&made.file, MODULE_BYTES_MAX)?;
     // What no server would take is said here already.
-    let component = componentize(&bytes, &DeployLimits::default()).context("what was built cannot be deployed")?;
+    let limits = DeployLimits { grants: super::test::grants(&project.manifest.grants), ..DeployLimits::default() };
+    let component = componentize(&bytes, &limits).context("what was built cannot be deployed")?;
+    let (world, kind) = (component.world.name(), project.manifest.kind.word());
+    if world != kind {
+        let message =
+            format!("the manifest says kind = \"{kind}\", and what was built is a {world}: set function.kind");
+        return Err(Named::new("project.build", message).into());
+    }
     let file = project.output();
     store(&file, &bytes)?;
     let seconds = SystemClock.monotonic().saturating_sub(begun).as_secs_f64();

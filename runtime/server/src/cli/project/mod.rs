@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::named::Named;
-pub(crate) use manifest::{Kind, Language, Manifest, name_complaint};
+pub(crate) use manifest::{Grants, Kind, Language, Manifest, name_complaint};
 
 /// Name of the manifest's file.
 pub(crate) const MANIFEST: &str = "millrace.toml";

@@ -7,7 +7,7 @@ use millrace_transform::Ran;
 use millrace_types::Batch;
 use serde_json::{Value, json};
 
-use super::file::{Expect, Outcome, Output, Payload};
+use super::file::{Answer, Expect, Outcome, Output, Payload};
 use crate::cli::show::printable;
 
 /// Bytes that are shown of a record.
@@ -61,8 +61,8 @@ pub(super) fn got(batch: &Batch, ran: &Ran) -> Vec<Got> {
 /// One way in which a record is not what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// Which record of the test, from 0.
-    pub(super) record: usize,
+    /// Which record of the test, from 0; none when it is over an event.
+    pub(super) record: Option<usize>,
     /// What of it, such as `result` or `data`.
     pub(super) what: String,
     pub(super) expected: String,
@@ -72,7 +72,8 @@ pub(super) struct Difference {
 impl Difference {
     pub(super) fn lines(&self) -> String {
         let Self { record, what, expected, got } = self;
-        format!("  record {record}: {what}\n    expected  {expected}\n    got       {got}")
+        let record = record.map_or_else(String::new, |record| format!("record {record}: "));
+        format!("  {record}{what}\n    expected  {expected}\n    got       {got}")
     }
 
     pub(super) fn json(&self) -> Value {
@@ -82,8 +83,9 @@ impl Difference {
 
 /// What is different of record `record`; at most one thing, the first that explains the others.
 pub(super) fn compare(record: usize, expect: &Expect, got: &Got) -> Option<Difference> {
-    let different =
-        |what: &str, expected: String, got: String| Some(Difference { record, what: what.to_owned(), expected, got });
+    let different = |what: &str, expected: String, got: String| {
+        Some(Difference { record: Some(record), what: what.to_owned(), expected, got })
+    };
     if expect.result != got.result {
         let told = |word: &str, more: String| if more.is_empty() { word.to_owned() } else { format!("{word}: {more}") };
         let more = match got.result {
@@ -112,19 +114,30 @@ pub(super) fn compare(record: usize, expect: &Expect, got: &Got) -> Option<Diffe
     })
 }
 
-fn compare_output(expect: &Output, got: &GotOutput) -> Option<(&'static str, String, String)> {
-    let same = match &expect.payload {
-        None => true,
-        Some(Payload::Bytes(bytes)) => *bytes == got.data,
-        Some(Payload::Json(json)) => serde_json::from_slice::<Value>(&got.data).is_ok_and(|value| value == *json),
+/// What is different of the answer to an event: its bytes, or the text of the error.
+pub(super) fn compare_answer(expect: &Answer, got: &Result<impl AsRef<[u8]>, String>) -> Option<Difference> {
+    let (what, expected, got) = match (expect, got) {
+        (Answer::Payload(payload), Ok(answer)) => compare_payload(payload, answer.as_ref())?,
+        (Answer::Error(text), Err(error)) if error.contains(text.as_str()) => return None,
+        (Answer::Error(text), Err(error)) => ("error", format!("… {} …", printable(text)), printable(error)),
+        (Answer::Error(text), Ok(answer)) => ("error", printable(text), format!("answer: {}", shown(answer.as_ref()))),
+        (Answer::Payload(_), Err(error)) => ("answer", "an answer".to_owned(), format!("error: {}", printable(error))),
     };
-    if !same {
-        let (what, expected) = match &expect.payload {
-            Some(Payload::Json(json)) => ("json", cut(&json.to_string())),
-            Some(Payload::Bytes(bytes)) => ("data", shown(bytes)),
-            None => ("data", String::new()),
-        };
-        return Some((what, expected, shown(&got.data)));
+    Some(Difference { record: None, what: what.to_owned(), expected, got })
+}
+
+fn compare_payload(expect: &Payload, got: &[u8]) -> Option<(&'static str, String, String)> {
+    match expect {
+        Payload::Bytes(bytes) if *bytes == got => None,
+        Payload::Bytes(bytes) => Some(("data", shown(bytes), shown(got))),
+        Payload::Json(json) if serde_json::from_slice::<Value>(got).is_ok_and(|value| value == *json) => None,
+        Payload::Json(json) => Some(("json", cut(&json.to_string()), shown(got))),
+    }
+}
+
+fn compare_output(expect: &Output, got: &GotOutput) -> Option<(&'static str, String, String)> {
+    if let Some(different) = expect.payload.as_ref().and_then(|payload| compare_payload(payload, &got.data)) {
+        return Some(different);
     }
     let keys = expect.partition_keys.as_ref().filter(|keys| **keys != got.partition_keys)?;
     let list = |keys: &BTreeMap<String, String>| {
@@ -210,6 +223,21 @@ mod tests {
         assert_eq!(said(&ok(Some(vec![keys])), &became(&["a"])), "partition keys / none / k=v");
         let json = Output { payload: Some(Payload::Json(json!({ "a": 1 }))), partition_keys: None };
         assert_eq!(said(&ok(Some(vec![json])), &became(&["{"])), "json / {\"a\":1} / {");
+    }
+
+    #[test]
+    fn an_event_is_answered_or_fails() {
+        let payload = |text: &str| Answer::Payload(Payload::Bytes(text.into()));
+        let said = |expect: &Answer, got: Result<&[u8], &str>| {
+            let difference = compare_answer(expect, &got.map_err(str::to_owned));
+            difference.map_or_else(String::new, |d| format!("{} / {} / {}", d.what, d.expected, d.got))
+        };
+        assert_eq!(said(&payload("a"), Ok(b"a")), "");
+        assert_eq!(said(&Answer::Error("no".to_owned()), Err("now")), "");
+        assert_eq!(said(&payload("a"), Ok(b"b")), "data / a / b");
+        assert_eq!(said(&payload("a"), Err("no")), "answer / an answer / error: no");
+        assert_eq!(said(&Answer::Error("no".to_owned()), Ok(b"b")), "error / no / answer: b");
+        assert_eq!(said(&Answer::Error("no".to_owned()), Err("x")), "error / … no … / x");
     }
 
     #[test]

@@ -14,10 +14,11 @@ use crate::cli::project::toml_file::TomlFile;
 const CLOCK_MS: i64 = 1_767_225_600_000;
 /// The seed of a test that does not set it.
 const SEED: u64 = 1;
-const TEST_KEYS: &[&str] = &["name", "clock", "random_seed", "settings", "record", "expect"];
+const TEST_KEYS: &[&str] = &["name", "clock", "random_seed", "settings", "record", "expect", "event", "answer"];
 const RECORD_KEYS: &[&str] = &["data", "data_base64", "json", "key", "arrival"];
 const EXPECT_KEYS: &[&str] = &["result", "data", "data_base64", "json", "outputs", "partition_keys", "reason"];
 const OUTPUT_KEYS: &[&str] = &["data", "data_base64", "json", "partition_keys"];
+const ANSWER_KEYS: &[&str] = &["data", "data_base64", "json", "error"];
 const PAYLOAD_KEYS: [&str; 3] = ["data", "data_base64", "json"];
 
 /// One test.
@@ -30,8 +31,24 @@ pub(super) struct Case {
     /// Keys of the file that only a virtual machine can honour, where the test sets them.
     pub(super) is_virtual: Option<&'static str>,
     pub(super) settings: BTreeMap<String, String>,
-    pub(super) records: Vec<Record>,
-    pub(super) expects: Vec<Expect>,
+    pub(super) body: Body,
+}
+
+/// What a test is over.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// Records, and what is expected of each.
+    Records(Vec<Record>, Vec<Expect>),
+    /// One event, and the answer.
+    Event(Vec<u8>, Answer),
+}
+
+/// What is expected of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Answer {
+    Payload(Payload),
+    /// Text that the error contains.
+    Error(String),
 }
 
 /// A record that goes in.
@@ -139,15 +156,10 @@ impl Reader<'_> {
         };
         let clock = clock_ms.unwrap_or(CLOCK_MS);
         let tables = self.list(test, "record", &place)?;
-        let records = tables.iter().map(|r| self.record(r, clock, &place)).collect::<Result<Vec<_>>>()?;
-        let expects = self.list(test, "expect", &place)?.into_iter().map(|e| self.expect(&e, &place));
-        let expects = expects.collect::<Result<Vec<_>>>()?;
-        if records.is_empty() || records.len() != expects.len() {
-            let (records, expects) = (records.len(), expects.len());
-            bail!(self.file.wrong(&format!(
-                "{place}{records} [[test.record]] and {expects} [[test.expect]]: there is one for each record, in order"
-            )));
-        }
+        let body = match test.contains_key("event") || test.contains_key("answer") {
+            true => self.event(test, &place)?,
+            false => self.records(test, &tables, clock, &place)?,
+        };
         let is_virtual = [
             ("clock", clock_ms.is_some()),
             ("random_seed", seed.is_some()),
@@ -155,7 +167,38 @@ impl Reader<'_> {
             ("key", tables.iter().any(|r| r.contains_key("key"))),
         ];
         let is_virtual = is_virtual.into_iter().find_map(|(key, is_set)| is_set.then_some(key));
-        Ok(Case { name, clock_ms: clock, seed: seed.unwrap_or(SEED), is_virtual, settings, records, expects })
+        Ok(Case { name, clock_ms: clock, seed: seed.unwrap_or(SEED), is_virtual, settings, body })
+    }
+
+    fn records(&self, test: &Table, tables: &[Table], clock_ms: i64, place: &str) -> Result<Body> {
+        let records = tables.iter().map(|r| self.record(r, clock_ms, place)).collect::<Result<Vec<_>>>()?;
+        let expects = self.list(test, "expect", place)?.into_iter().map(|e| self.expect(&e, place));
+        let expects = expects.collect::<Result<Vec<_>>>()?;
+        if records.is_empty() || records.len() != expects.len() {
+            let (records, expects) = (records.len(), expects.len());
+            bail!(self.file.wrong(&format!(
+                "{place}{records} [[test.record]] and {expects} [[test.expect]]: there is one for each record, in order"
+            )));
+        }
+        Ok(Body::Records(records, expects))
+    }
+
+    fn event(&self, test: &Table, place: &str) -> Result<Body> {
+        if test.contains_key("record") || test.contains_key("expect") {
+            bail!(self.file.wrong(&format!("{place}a test is over records or over one event, not both")));
+        }
+        let (event, answer) = (self.file.table(test, "event")?, self.file.table(test, "answer")?);
+        self.file.keys(&event, "test.event.", &PAYLOAD_KEYS)?;
+        self.file.keys(&answer, "test.answer.", ANSWER_KEYS)?;
+        let Some(event) = self.payload(&event, place)? else {
+            bail!(self.file.wrong(&format!("{place}an event has data, data_base64 or json")));
+        };
+        let answer = match (self.payload(&answer, place)?, self.text(&answer, "error", place)?) {
+            (Some(payload), None) => Answer::Payload(payload),
+            (None, Some(error)) => Answer::Error(error),
+            _ => bail!(self.file.wrong(&format!("{place}an answer has data, data_base64, json or error, one of them"))),
+        };
+        Ok(Body::Event(event.into_bytes(), answer))
     }
 
     fn record(&self, record: &Table, clock_ms: i64, place: &str) -> Result<Record> {

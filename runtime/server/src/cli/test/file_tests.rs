@@ -46,7 +46,8 @@ outputs = [{ data = "a" }, { json = { b = 1 }, partition_keys = { k = "v" } }]
     assert_eq!((all.clock_ms, all.seed, all.is_virtual), (1_795_597_200_000, 7, Some("clock")));
     let settings: Vec<_> = all.settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     assert_eq!(settings, [("a", "1"), ("mode", "file"), ("own", "x")]);
-    let records: Vec<_> = all.records.iter().map(|r| (r.data.as_slice(), r.key.as_deref(), r.arrival_ms)).collect();
+    let Body::Records(records, expects) = &all.body else { panic!("records") };
+    let records: Vec<_> = records.iter().map(|r| (r.data.as_slice(), r.key.as_deref(), r.arrival_ms)).collect();
     assert_eq!(
         records,
         [
@@ -55,14 +56,35 @@ outputs = [{ data = "a" }, { json = { b = 1 }, partition_keys = { k = "v" } }]
             (br#"{"a":[1,2.5,true],"at":"2026-11-25"}"#, None, 1_795_597_200_000),
         ]
     );
-    let loud = &all.expects[0].outputs.as_ref().expect("one")[0];
+    let loud = &expects[0].outputs.as_ref().expect("one")[0];
     assert_eq!(loud.payload, Some(Payload::Bytes(b"ABC".to_vec())));
     assert_eq!(loud.partition_keys.as_ref().expect("keys")["kind"], "loud");
-    assert_eq!(all.expects[1].result, Outcome::Dropped);
-    assert_eq!(all.expects[2].reason.as_deref(), Some("no"));
+    assert_eq!(expects[1].result, Outcome::Dropped);
+    assert_eq!(expects[2].reason.as_deref(), Some("no"));
     assert_eq!((several.clock_ms, several.seed, several.is_virtual), (CLOCK_MS, SEED, None));
-    let outputs = several.expects[0].outputs.as_ref().expect("several");
+    let Body::Records(_, expects) = &several.body else { panic!("records") };
+    let outputs = expects[0].outputs.as_ref().expect("several");
     assert_eq!(outputs[1].payload, Some(Payload::Json(serde_json::json!({ "b": 1 }))));
+}
+
+#[test]
+fn a_test_may_be_over_an_event() {
+    let of = |text: &str| cases(&format!("[[test]]\nname = 't'\n{text}")).map(|mut cases| cases.remove(0).body);
+    let body = of("[test.event]\njson = { a = 1 }\n[test.answer]\ndata = 'x'\n").expect("reads");
+    let Body::Event(event, answer) = body else { panic!("an event") };
+    assert_eq!((event.as_slice(), answer), (br#"{"a":1}"#.as_slice(), Answer::Payload(Payload::Bytes(b"x".to_vec()))));
+    let body = of("[test.event]\ndata = ''\n[test.answer]\nerror = 'no'\n").expect("reads");
+    assert!(matches!(body, Body::Event(_, Answer::Error(error)) if error == "no"));
+    for (text, said) in [
+        ("[test.event]\n[test.answer]\nerror = 'no'\n", "an event has data"),
+        ("[test.event]\njson = 1\n", "an answer has data"),
+        ("[test.event]\njson = 1\n[test.answer]\nerror = 'a'\ndata = 'b'\n", "one of them"),
+        ("[test.event]\njsn = 1\n", "did you mean json?"),
+        ("[test.event]\njson = 1\n[[test.record]]\ndata = 'a'\n", "not both"),
+    ] {
+        let error = of(text).expect_err(text).to_string();
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 #[test]

@@ -5,18 +5,19 @@ mod file;
 mod remote;
 mod report;
 mod subject;
+mod virtuals;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use millrace_types::{BatchBuilder, Clock, SeededEntropy, SystemClock, SystemEntropy};
+use millrace_types::{BatchBuilder, Clock, SystemClock};
 
-use self::file::Case;
-use self::report::{Report, Verdict};
-use self::subject::{StandingClock, Subject, Surroundings};
+use self::file::{Body, Case};
+use self::report::{Report, Size, Verdict};
+pub(super) use self::subject::grants;
+use self::subject::{Subject, Surroundings};
 use super::project::Project;
 use super::{Endpoint, key_values, outcome, read_file};
 use crate::named::Named;
@@ -150,7 +151,7 @@ fn cases(files: &[PathBuf], project: Option<&Project>, set: &BTreeMap<String, St
     Ok(cases)
 }
 
-/// Runs tests in this process. Each has a host of its own: nothing of one reaches another.
+/// Runs tests in this process, one after the other.
 fn run_cases(target: &Target, cases: Vec<(PathBuf, Case)>) -> Result<Report> {
     let subject = target.subject()?;
     let mut report = Report::default();
@@ -161,17 +162,26 @@ fn run_cases(target: &Target, cases: Vec<(PathBuf, Case)>) -> Result<Report> {
 }
 
 fn run_case(subject: &Subject, case: &Case) -> Result<Verdict> {
-    let batch = subject::batch(&case.records)?;
-    let surroundings = Surroundings {
-        clock: Arc::new(StandingClock(case.clock_ms)),
-        entropy: Arc::new(SeededEntropy::new(case.seed)),
-        settings: case.settings.clone(),
+    let with = Surroundings { clock_ms: Some(case.clock_ms), seed: Some(case.seed), settings: case.settings.clone() };
+    let begun = SystemClock.monotonic();
+    let (size, fuel, differences) = match &case.body {
+        Body::Records(records, expects) => {
+            let batch = subject::batch(records)?;
+            let ran = subject.run(with, &batch);
+            let got = expect::got(&batch, &ran);
+            let pairs = expects.iter().zip(&got).enumerate();
+            let differences = pairs.filter_map(|(nth, (expect, got))| expect::compare(nth, expect, got)).collect();
+            (Size::Records(records.len()), Some(ran.stats.fuel), differences)
+        }
+        Body::Event(event, answer) => {
+            let called = subject.handle(with, event);
+            let got = called.output.map_err(|error| subject::error_text(&error));
+            (Size::Event, called.fuel, expect::compare_answer(answer, &got).into_iter().collect())
+        }
     };
-    let ran = subject.run(surroundings, &batch)?;
-    let got = expect::got(&batch, &ran);
-    let pairs = case.expects.iter().zip(&got).enumerate();
-    let differences = pairs.filter_map(|(nth, (expect, got))| expect::compare(nth, expect, got)).collect();
-    Ok(Verdict::Ran { records: batch.len(), duration: ran.stats.duration, differences })
+    // The function's own clock stands: the time is the machine's, with the start of the instance.
+    let duration = SystemClock.monotonic().saturating_sub(begun);
+    Ok(Verdict::Ran { size, duration, fuel, differences })
 }
 
 /// Shows what the lines of a file become.
@@ -186,8 +196,7 @@ fn look(target: &Target, input: &Path, set: BTreeMap<String, String>) -> Result<
     let batch = batch.finish();
     let mut settings = target.settings();
     settings.extend(set);
-    let ran =
-        subject.run(Surroundings { clock: Arc::new(clock), entropy: Arc::new(SystemEntropy), settings }, &batch)?;
+    let ran = subject.run(Surroundings { settings, ..Surroundings::default() }, &batch);
     let imports = &subject.imports;
     println!("imports: {}", if imports.is_empty() { "none".to_owned() } else { imports.join(", ") });
     outcome::print(&outcome::describe(&batch, &ran));

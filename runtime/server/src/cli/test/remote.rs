@@ -8,11 +8,12 @@ use anyhow::{Context, Result};
 use base64_simd::STANDARD;
 use bytes::Bytes;
 use http::Method;
+use millrace_types::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::expect::{self, Got, GotOutput};
-use super::file::{Case, Outcome};
-use super::report::{Report, Verdict};
+use super::file::{Body, Case, Expect, Outcome, Record};
+use super::report::{Report, Size, Verdict};
 use crate::cli::functions::escape;
 use crate::cli::names::FUNCTION;
 use crate::cli::outcome::{FULL_BYTES_MAX, SHOWN_RECORDS_MAX};
@@ -30,11 +31,20 @@ pub(super) async fn run(client: &mut Client, function: &str, cases: Vec<(PathBuf
     for (file, case) in cases {
         let verdict = match cannot(&case, deployed.as_ref()) {
             Some(why) => Verdict::Skipped(why),
-            None => {
-                let answer = client.plain(Method::POST, &path, Bytes::from(lines(&case))).await;
-                let answer = FUNCTION.answer(client, name, answer).await?;
-                judge(&case, &answer).with_context(|| format!("test {:?}", case.name))?
-            }
+            None => match &case.body {
+                Body::Records(records, expects) => {
+                    let answer = client.plain(Method::POST, &path, Bytes::from(lines(records))).await;
+                    let answer = FUNCTION.answer(client, name, answer).await?;
+                    judge(expects, &answer).with_context(|| format!("test {:?}", case.name))?
+                }
+                Body::Event(event, expect) => {
+                    let begun = SystemClock.monotonic();
+                    let answer = client.invoke(name, version, Bytes::from(event.clone())).await?;
+                    let duration = SystemClock.monotonic().saturating_sub(begun);
+                    let differences = expect::compare_answer(expect, &answer).into_iter().collect();
+                    Verdict::Ran { size: Size::Event, duration, fuel: None, differences }
+                }
+            },
         };
         report.add(file, case.name, verdict);
     }
@@ -56,28 +66,29 @@ fn cannot(case: &Case, deployed: Option<&BTreeMap<String, String>>) -> Option<St
     if deployed.is_some_and(|deployed| *deployed != case.settings) {
         return Some("the deployed function has other settings".to_owned());
     }
-    if case.records.len() > SHOWN_RECORDS_MAX {
+    let Body::Records(records, _) = &case.body else { return None };
+    if records.len() > SHOWN_RECORDS_MAX {
         return Some(format!("a server shows {SHOWN_RECORDS_MAX} records of an invocation"));
     }
     let is_line = |data: &[u8]| !data.is_empty() && !data.contains(&b'\n') && !data.ends_with(b"\r");
-    let odd = case.records.iter().position(|record| !is_line(&record.data))?;
+    let odd = records.iter().position(|record| !is_line(&record.data))?;
     Some(format!("record {odd} is empty or has a line end, and a server takes lines"))
 }
 
-fn lines(case: &Case) -> Vec<u8> {
-    let records = case.records.iter().flat_map(|record| [record.data.as_slice(), b"\n"]);
+fn lines(records: &[Record]) -> Vec<u8> {
+    let records = records.iter().flat_map(|record| [record.data.as_slice(), b"\n"]);
     records.collect::<Vec<_>>().concat()
 }
 
-fn judge(case: &Case, answer: &Value) -> Result<Verdict> {
+fn judge(expects: &[Expect], answer: &Value) -> Result<Verdict> {
     let rows = answer["rows"].as_array().context("the server answered no rows")?;
-    anyhow::ensure!(rows.len() == case.records.len(), "the server answered {} rows", rows.len());
+    anyhow::ensure!(rows.len() == expects.len(), "the server answered {} rows", rows.len());
     let mut differences = Vec::new();
-    for (nth, (expect, row)) in case.expects.iter().zip(rows).enumerate() {
+    for (nth, (expect, row)) in expects.iter().zip(rows).enumerate() {
         differences.extend(expect::compare(nth, expect, &got(row)?));
     }
     let duration = Duration::from_micros(answer["durationMicros"].as_u64().unwrap_or_default());
-    Ok(Verdict::Ran { records: rows.len(), duration, differences })
+    Ok(Verdict::Ran { size: Size::Records(rows.len()), duration, fuel: None, differences })
 }
 
 /// What one row of the server's answer says.
@@ -106,7 +117,6 @@ fn got(row: &Value) -> Result<Got> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::test::file::{Expect, Record};
     use serde_json::json;
 
     fn case(data: &str) -> Case {
@@ -116,8 +126,10 @@ mod tests {
             seed: 1,
             is_virtual: None,
             settings: BTreeMap::new(),
-            records: vec![Record { data: data.into(), key: None, arrival_ms: 0 }],
-            expects: vec![Expect { result: Outcome::Ok, outputs: None, reason: None }],
+            body: Body::Records(
+                vec![Record { data: data.into(), key: None, arrival_ms: 0 }],
+                vec![Expect { result: Outcome::Ok, outputs: None, reason: None }],
+            ),
         }
     }
 
@@ -136,9 +148,10 @@ mod tests {
             assert!(cannot(&case(data), None).is_some_and(|why| why.starts_with("record 0 ")), "{data:?}");
         }
         other = case("a");
-        other.records = vec![other.records[0].clone(); SHOWN_RECORDS_MAX + 1];
+        let Body::Records(records, _) = &mut other.body else { panic!("records") };
+        *records = vec![records[0].clone(); SHOWN_RECORDS_MAX + 1];
+        assert_eq!(lines(&records[..2]), b"a\na\n");
         assert!(cannot(&other, None).is_some());
-        assert_eq!(lines(&case("a")), b"a\n");
     }
 
     #[test]
@@ -150,8 +163,9 @@ mod tests {
         let failed = json!({ "full": [], "error": { "code": "Lambda.X", "message": "why" } });
         assert_eq!(got(&failed).expect("reads").reason, "Lambda.X: why");
         assert!(got(&json!({ "full": null })).is_err());
+        let Body::Records(_, expects) = case("a").body else { panic!("records") };
         let answer = json!({ "rows": [{ "full": [] }], "durationMicros": 3 });
-        let Verdict::Ran { differences, .. } = judge(&case("a"), &answer).expect("judges") else { panic!("it ran") };
+        let Verdict::Ran { differences, .. } = judge(&expects, &answer).expect("judges") else { panic!("it ran") };
         assert_eq!(differences[0].what, "result");
     }
 }

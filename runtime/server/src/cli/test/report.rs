@@ -18,8 +18,11 @@ const SHOWN_DIFFERENCES_MAX: usize = 10;
 pub(in crate::cli) enum Verdict {
     /// It ran.
     Ran {
-        records: usize,
+        size: Size,
+        /// Time in calls.
         duration: Duration,
+        /// WebAssembly operations, where they are counted.
+        fuel: Option<u64>,
         /// What was not as expected; empty when it passed.
         differences: Vec<Difference>,
     },
@@ -35,6 +38,13 @@ impl Verdict {
             Self::Skipped(_) => "skipped",
         }
     }
+}
+
+/// What a test was over.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) enum Size {
+    Records(usize),
+    Event,
 }
 
 /// All tests of a run.
@@ -69,8 +79,11 @@ impl Report {
         let tests = self.0.iter().map(|(file, name, verdict)| {
             let mut test = json!({ "file": file.display().to_string(), "name": name, "status": verdict.word() });
             match verdict {
-                Verdict::Ran { records, duration, differences } => {
-                    test["records"] = json!(records);
+                Verdict::Ran { size, duration, fuel, differences } => {
+                    if let Size::Records(records) = size {
+                        test["records"] = json!(records);
+                    }
+                    test["fuel"] = json!(fuel);
                     test["durationMicros"] = json!(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
                     test["differences"] = differences.iter().map(Difference::json).collect();
                 }
@@ -87,10 +100,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (_, name, verdict) in &self.0 {
             match verdict {
-                Verdict::Ran { records, duration, differences } => {
+                Verdict::Ran { size, duration, fuel, differences } => {
                     let word = if differences.is_empty() { "ok  " } else { "FAIL" };
-                    let records = count(*records as u64, "record");
-                    writeln!(f, "{word}  {name} ({records}, {:.2} ms)", duration.as_secs_f64() * 1000.0)?;
+                    let size = match size {
+                        Size::Records(records) => count(*records as u64, "record"),
+                        Size::Event => "event".to_owned(),
+                    };
+                    let fuel = fuel.map_or_else(String::new, |fuel| format!(", fuel {fuel}"));
+                    writeln!(f, "{word}  {name} ({size}, {:.2} ms{fuel})", duration.as_secs_f64() * 1000.0)?;
                     for difference in differences.iter().take(SHOWN_DIFFERENCES_MAX) {
                         writeln!(f, "{}", difference.lines())?;
                     }
@@ -111,10 +128,14 @@ mod tests {
     use super::*;
 
     fn ran(differences: usize) -> Verdict {
-        let difference =
-            |record| Difference { record, what: "data".to_owned(), expected: "A".to_owned(), got: "a".to_owned() };
+        let difference = |record| Difference {
+            record: Some(record),
+            what: "data".to_owned(),
+            expected: "A".to_owned(),
+            got: "a".to_owned(),
+        };
         let differences = (0..differences).map(difference).collect();
-        Verdict::Ran { records: 1, duration: Duration::from_micros(1234), differences }
+        Verdict::Ran { size: Size::Records(1), duration: Duration::from_micros(1234), fuel: Some(7), differences }
     }
 
     #[test]
@@ -122,12 +143,12 @@ mod tests {
         let mut report = Report::default();
         report.add("t.toml".into(), "good".to_owned(), ran(0));
         assert!(report.verdict().is_ok());
-        assert_eq!(report.to_string(), "ok    good (1 record, 1.23 ms)\n1 passed, 0 failed\n");
+        assert_eq!(report.to_string(), "ok    good (1 record, 1.23 ms, fuel 7)\n1 passed, 0 failed\n");
         report.add("t.toml".into(), "bad".to_owned(), ran(1));
         report.add("t.toml".into(), "later".to_owned(), Verdict::Skipped("no clock".to_owned()));
         assert_eq!(
             report.to_string(),
-            "ok    good (1 record, 1.23 ms)\nFAIL  bad (1 record, 1.23 ms)\n  record 0: data\n    expected  A\n    \
+            "ok    good (1 record, 1.23 ms, fuel 7)\nFAIL  bad (1 record, 1.23 ms, fuel 7)\n  record 0: data\n    expected  A\n    \
              got       a\nskip  later: no clock\n1 passed, 1 failed, 1 skipped\n"
         );
         assert_eq!(report.verdict().expect_err("one failed").to_string(), "1 test of 3 failed");

@@ -1,4 +1,4 @@
-//! The module under test, compiled once and run in this process.
+//! The module under test: compiled once, run in this process over a clock and randomness of the tests' own.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,52 +7,107 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millrace_transform::{
-    ArtifactKey, CompileLimits, Compiler, Function, Host, HostSettings, Limits, LogLevel, LogSink, Ran,
+    BatchSource, CallContext, CallError, CompileLimits, Compiler, EventInvocation, Function, Grants, Host,
+    HostSettings, Http, Limits, LogLevel, LogSink, Module, Outbound, OutboundRequest, OutboundResponse, Ran, Setup,
 };
-use millrace_types::{Batch, BatchBuilder, Clock, Entropy, SystemClock, SystemEntropy};
+use millrace_types::{Batch, BatchBuilder};
 
 use super::file::Record;
-use crate::cli::project::Manifest;
+use super::virtuals::{Memory, VirtualClock, VirtualEntropy};
+use crate::cli::project::{self, Manifest};
 use crate::cli::show::printable;
 use crate::cli::{MODULE_BYTES_MAX, read_file};
 
-/// A module, ready to be run any number of times.
-pub(super) struct Subject {
-    sealed: Vec<u8>,
-    key: ArtifactKey,
+/// A module, ready to be run any number of times, one run after the other.
+pub(in crate::cli) struct Subject {
+    host: Arc<Host>,
+    module: Arc<Module>,
     /// What it imports, by name.
     pub(super) imports: Vec<String>,
+    name: String,
     limits: Limits,
+    grants: Grants,
+    clock: Arc<VirtualClock>,
+    entropy: Arc<VirtualEntropy>,
 }
 
 /// What a run is given besides its records.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Surroundings {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
+    /// Where the clock stands, milliseconds since the Unix epoch; the machine's own when none.
+    pub(super) clock_ms: Option<i64>,
+    /// Where randomness comes from; the machine's own when none.
+    pub(super) seed: Option<u64>,
     pub(super) settings: BTreeMap<String, String>,
 }
 
 impl Subject {
-    /// Compiles the module in `file`. Limits are the manifest's where there is one.
+    /// Compiles the module in `file`. Name, limits and grants are the manifest's where there is one.
     pub(super) fn load(file: &Path, manifest: Option<&Manifest>) -> Result<Self> {
         let module = read_file(file, MODULE_BYTES_MAX)?;
+        let grants = manifest.map_or_else(Grants::default, |manifest| grants(&manifest.grants));
         let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
-        let built = compiler.build(&module).with_context(|| format!("{}", file.display()))?;
-        let mut fresh = [0; 32];
-        SystemEntropy.fill(&mut fresh);
-        let key = ArtifactKey::new(&fresh);
-        let sealed = millrace_transform::seal(&built.code, &key)?;
-        Ok(Self { sealed, key, imports: built.imports, limits: limits(manifest) })
+        let judged = compiler.judge(&module, &grants).with_context(|| format!("{}", file.display()))?;
+        let (clock, entropy) = (Arc::new(VirtualClock::default()), Arc::new(VirtualEntropy::default()));
+        let settings = HostSettings { calls_max: 1, warm_max: 0, deterministic: true, ..HostSettings::default() };
+        let host = Host::new(&settings, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)?;
+        let module = host.load_component(&judged.bytes).with_context(|| format!("{}", file.display()))?;
+        let name = match manifest {
+            Some(manifest) => manifest.name.clone(),
+            None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        Ok(Self { host, module, imports: judged.imports, name, limits: limits(manifest), grants, clock, entropy })
     }
 
     /// Runs `batch` once: an error for the whole batch is not tried again.
-    pub(super) fn run(&self, with: Surroundings, batch: &Batch) -> Result<Ran> {
-        let settings = HostSettings { calls_max: 1, warm_max: 0, ..HostSettings::default() };
-        let host = Host::new(&settings, with.clock, with.entropy)?;
-        let module = host.load_bytes(&self.sealed, &self.key)?;
-        let function = Function::new(module, with.settings, self.limits.clone(), Arc::new(ToStderr));
-        Ok(function.run(batch, 0))
+    pub(super) fn run(&self, with: Surroundings, batch: &Batch) -> Ran {
+        self.function(with).run(batch, 0)
     }
+
+    /// Calls the function with one event.
+    pub(super) fn handle(&self, with: Surroundings, event: &[u8]) -> EventInvocation {
+        let call = CallContext {
+            request_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+            function_name: self.name.clone(),
+            function_version: "$LATEST".to_owned(),
+            ..CallContext::default()
+        };
+        self.function(with).handle(event, &call)
+    }
+
+    /// A function of its own for each run: state of one does not reach another.
+    fn function(&self, with: Surroundings) -> Function {
+        self.clock.set(with.clock_ms, self.limits.deadline);
+        self.entropy.set(with.seed);
+        let source = BatchSource { function_name: self.name.clone(), ..BatchSource::default() };
+        let hosts = &self.grants.http_hosts;
+        let http = (!hosts.is_empty()).then(|| Http { outbound: Arc::new(NoNetwork), hosts: hosts.clone() });
+        let setup = Setup {
+            settings: with.settings,
+            limits: self.limits.clone(),
+            log: Arc::new(ToStderr),
+            source: Arc::new(source),
+            key_value: self.grants.key_value.then(|| Arc::new(Memory::default()) as _),
+            http,
+        };
+        Function::with(Arc::clone(&self.module), setup)
+    }
+}
+
+impl std::fmt::Debug for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subject").field("name", &self.name).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// The text of an event's error, as the function's caller sees it.
+pub(super) fn error_text(error: &CallError) -> String {
+    error.to_string()
+}
+
+/// The manifest's grants in the host's words.
+pub(in crate::cli) fn grants(given: &project::Grants) -> Grants {
+    Grants { http_hosts: given.http.clone(), key_value: given.key_value }
 }
 
 fn limits(manifest: Option<&Manifest>) -> Limits {
@@ -85,17 +140,13 @@ pub(super) fn batch(records: &[Record]) -> Result<Batch> {
     Ok(batch.finish())
 }
 
-/// A wall clock that stands still; deadlines run on the machine's own.
+/// A test reaches nobody: what it gets would be another thing tomorrow.
 #[derive(Debug)]
-pub(super) struct StandingClock(pub(super) i64);
+struct NoNetwork;
 
-impl Clock for StandingClock {
-    fn now_ms(&self) -> i64 {
-        self.0
-    }
-
-    fn monotonic(&self) -> Duration {
-        SystemClock.monotonic()
+impl Outbound for NoNetwork {
+    fn send(&self, request: OutboundRequest, _: &[String], _: Duration) -> Result<OutboundResponse, String> {
+        Err(format!("`millrace test` sends no requests: {} {}", request.method, request.url))
     }
 }
 

@@ -16,6 +16,7 @@ mod firehose;
 pub mod fuzz;
 mod header;
 mod ingest;
+mod lambda;
 mod metrics;
 mod protocol;
 mod route;
@@ -32,6 +33,12 @@ pub use admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
 pub use compatibility::{
     MemberCompatibility, MemberOutcome, OperationCompatibility, compatibility, compatibility_page,
 };
+pub use lambda::backend::{
+    Account, Alias, AliasChange, Code as LambdaCode, CodeChange, Configuration, ConfigurationChange, EventConfig,
+    EventConfigInfo, Failure, FailureCode, FunctionInfo, Invocation, Invoked, LambdaBackend, LastUpdate, NewFunction,
+    Publish, Qualifier, State, Target, Version, World,
+};
+pub use lambda::backend_error::{LambdaError, ThrottleReason};
 pub use serve::{Front, FrontParts};
 pub use settings::{
     CONTROL_BODY_BYTES_MAX, DECOMPRESSION_RATIO_MAX, DISCARD_BYTES_MAX, DISCARD_TIME_MAX, FrontSettings,

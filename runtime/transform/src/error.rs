@@ -18,11 +18,14 @@ pub enum Error {
     #[error("not a WebAssembly module or component: {0}")]
     NotWasm(String),
     /// Imports that nobody granted, every one of them by name.
-    #[error("the module imports what was not granted: {}", .0.join(", "))]
+    #[error("the module imports what was not granted: {}{}", .0.join(", "), crate::component::next_step(.0))]
     Imports(Vec<String>),
-    /// The function of the world is missing, or is another one.
-    #[error("the module does not export `transform` of millrace:transform@0.1.0: {0}")]
-    NoTransform(String),
+    /// Of neither world: what it would have to export is missing or another thing, or it was made for
+    /// another host.
+    #[error(
+        "the module must export `transform` (world transform) or `handle` (world handler) of millrace:transform@0.1.0: {0}"
+    )]
+    World(String),
     /// The compiler refused the module.
     #[error("the module does not compile: {0}")]
     Compile(String),
@@ -60,7 +63,7 @@ impl Error {
             Self::Imports(_) => "function.imports",
             Self::Io { .. } => "function.files",
             Self::NotWasm(_)
-            | Self::NoTransform(_)
+            | Self::World(_)
             | Self::Compile(_)
             | Self::CompileStopped(_)
             | Self::Artifact

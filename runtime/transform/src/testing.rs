@@ -34,8 +34,13 @@ pub(crate) fn batch(records: &[&str]) -> Batch {
 
 /// A host with little address space: tests run many at once.
 pub(crate) fn host() -> Arc<Host> {
-    let settings =
-        HostSettings { calls_max: 2, warm_max: 2, epoch_tick: Duration::from_millis(1), keep_resident_bytes: 64 * KIB };
+    let settings = HostSettings {
+        calls_max: 2,
+        warm_max: 2,
+        epoch_tick: Duration::from_millis(1),
+        keep_resident_bytes: 64 * KIB,
+        deterministic: false,
+    };
     Host::new(&settings, Arc::new(SystemClock), Arc::new(SeededEntropy::new(7))).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::error::cut;
-use crate::guest::Guest;
+use crate::guest::{Guest, TooManyHostCalls};
 use crate::{CallError, wasi};
 
 /// Bytes of a trace that go into an error object.
@@ -16,6 +16,9 @@ const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
 pub(crate) fn classify(error: &wasmtime::Error, guest: &Guest, output_bytes_max: usize) -> CallError {
     if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) || wasi::slept_too_long(error) {
         return CallError::Deadline { trace: trace(error, guest) };
+    }
+    if let Some(TooManyHostCalls(max)) = error.downcast_ref() {
+        return CallError::HostCalls { max: *max };
     }
     if guest.memory_refused {
         return CallError::Memory { bytes: guest.shared.limits.memory_bytes, trace: trace(error, guest) };

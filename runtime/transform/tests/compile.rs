@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use millrace_transform::{CompileLimits, Compiler, Error, compile_child};
+use millrace_transform::{CompileLimits, Compiler, Error, Grants, World, compile_child};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,21 +40,25 @@ fn guest() -> Vec<u8> {
 
 fn builds() {
     let compiler = compiler(CompileLimits::default());
-    let built = compiler.build(&guest()).unwrap();
+    let built = compiler.build(&guest(), &Grants::default()).unwrap();
     assert_eq!(built.component, guest());
-    assert_eq!(built.imports.len(), 4);
+    assert_eq!((built.world, built.imports.len()), (World::Transform, 4));
+    let judged = compiler.judge(&guest(), &Grants::default()).unwrap();
+    assert_eq!((judged.bytes, judged.world, judged.imports), (guest(), built.world, built.imports));
     assert_eq!(compiler.compile(&built.component).unwrap().len(), built.code.len());
 }
 
 fn refuses() {
     let compiler = compiler(CompileLimits::default());
     let module = wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap();
-    assert!(matches!(compiler.build(&module), Err(Error::Imports(names)) if names == ["wasi:sockets/tcp@0.2.0"]));
-    assert!(matches!(compiler.build(b"junk"), Err(Error::NotWasm(_))));
+    assert!(
+        matches!(compiler.build(&module, &Grants::default()), Err(Error::Imports(names)) if names == ["wasi:sockets/tcp@0.2.0"])
+    );
+    assert!(matches!(compiler.build(b"junk", &Grants::default()), Err(Error::NotWasm(_))));
     assert!(matches!(compiler.compile(b"junk"), Err(Error::Compile(_))));
     let mut small = compiler;
     small.limits.deploy.module_bytes_max = 3;
-    assert!(matches!(small.build(b"junk"), Err(Error::TooLarge { bytes: 4, max: 3 })));
+    assert!(matches!(small.build(b"junk", &Grants::default()), Err(Error::TooLarge { bytes: 4, max: 3 })));
 }
 
 /// A module that takes long and much to compile: a function of hundreds of thousands of instructions,
@@ -90,7 +94,7 @@ fn time() {
 
 fn wrong_executable() {
     let other = Compiler { exe: "/bin/true".into(), limits: CompileLimits::default() };
-    assert!(matches!(other.build(&guest()), Err(Error::CompileStopped(_))));
+    assert!(matches!(other.build(&guest(), &Grants::default()), Err(Error::CompileStopped(_))));
     let none = Compiler { exe: "/no/such/file".into(), limits: CompileLimits::default() };
-    assert!(matches!(none.build(&guest()), Err(Error::Io { .. })));
+    assert!(matches!(none.build(&guest(), &Grants::default()), Err(Error::Io { .. })));
 }

@@ -122,6 +122,7 @@ impl Backend for Memory {
                 object_bytes: 0,
                 put_failures: 0,
                 lanes: 1,
+                function_revisions: Vec::new(),
                 parked: None,
             })
             .collect()

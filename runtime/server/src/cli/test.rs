@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use millrace_transform::{CompileLimits, Compiler, Function, Host, HostSettings, Limits, LogLevel, LogSink};
+use millrace_transform::{CompileLimits, Compiler, Function, Grants, Host, HostSettings, Limits, LogLevel, LogSink};
 use millrace_types::{BatchBuilder, Clock, SystemClock, SystemEntropy};
 
 use super::show::printable;
@@ -53,7 +53,7 @@ impl Test {
         let settings = key_values("--set", &self.set)?;
         let module = read_file(&self.file, MODULE_BYTES_MAX)?;
         let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
-        let built = compiler.build(&module).with_context(|| format!("{}", self.file.display()))?;
+        let built = compiler.build(&module, &Grants::default()).with_context(|| format!("{}", self.file.display()))?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let host = Host::new(
             &HostSettings { calls_max: 1, warm_max: 0, ..HostSettings::default() },

@@ -142,7 +142,7 @@ fn what_is_no_function_is_refused_in_words() {
     assert!(error(&wat::parse_str("(module)").unwrap()).contains("no component type"));
     assert!(error(&wat::parse_str("(component)").unwrap()).contains("it exports nothing"));
     assert!(error(&core("(module)")).contains("transform"), "{}", error(&core("(module)")));
-    let large = componentize(&guest("identity"), &DeployLimits { module_bytes_max: 100 });
+    let large = componentize(&guest("identity"), &DeployLimits { module_bytes_max: 100, ..DeployLimits::default() });
     assert!(matches!(large, Err(Error::TooLarge { max: 100, .. })));
 }
 

@@ -1,22 +1,29 @@
 //! What one instance holds on the host's side: its limits, what it may log, what it may ask.
 
+mod imports;
+mod outbound;
+mod state;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_types::{Clock, Entropy};
-use wasmtime::component::{ComponentType, Lift, Linker, WasmStr};
-use wasmtime::{ResourceLimiter, StoreContextMut, bail};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::{ComponentType, Lift};
 
+use crate::call::{BatchSource, Caller};
 use crate::wasi::Wasi;
-use crate::{Limits, abi, engine, error::cut};
+use crate::{CallError, Limits, abi, engine, error::cut};
 
-/// Random bytes that one call of `random.bytes` gives.
-const RANDOM_BYTES_MAX: u32 = 65_536;
+pub(crate) use imports::link;
+pub use outbound::{Http, Outbound, OutboundRequest, OutboundResponse};
+pub use state::{KeyValue, Writes};
+
 /// Bytes of the last error line that stand beside a trap: a panic's message, as a rule.
 const LAST_ERROR_BYTES_MAX: usize = 512;
 /// Written once, in place of the first line that did not fit.
-const LOG_LIMIT: &str = "the function's log limit for this batch is reached; further lines are left out";
+const LOG_LIMIT: &str = "the function's log limit for this call is reached; further lines are left out";
 
 /// How much a log line matters.
 #[derive(ComponentType, Lift, Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +65,16 @@ pub(crate) struct Shared {
     pub(crate) log: Arc<dyn LogSink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where batches come from whose caller does not say.
+    pub(crate) source: Arc<BatchSource>,
+    pub(crate) key_value: Option<Arc<dyn KeyValue>>,
+    pub(crate) http: Option<Http>,
 }
+
+/// A call that made more calls of the host than it may; told apart by `trace::classify`.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {0} calls of the host")]
+pub(crate) struct TooManyHostCalls(pub(crate) u32);
 
 /// The data of one store.
 pub(crate) struct Guest {
@@ -70,17 +86,29 @@ pub(crate) struct Guest {
     pub(crate) memory_refused: bool,
     log_left_bytes: usize,
     log_cut: bool,
-    /// The last line that was logged as an error in this batch.
+    /// The last line that was logged as an error in this call.
     pub(crate) last_error: String,
-    /// When the running batch must end, on the monotonic clock.
+    /// When the running call must end, on the monotonic clock.
     pub(crate) ends_at: Duration,
     pub(crate) wasi: Option<Box<Wasi>>,
+    caller: Caller,
+    /// Made when a batch's function first asks for it.
+    request_id: Option<String>,
+    host_calls: u32,
+    http_requests: u32,
+    state: state::Pending,
 }
 
 impl Guest {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let caller = Caller::Batch(Arc::clone(&shared.source));
         Self {
             shared,
+            caller,
+            request_id: None,
+            host_calls: 0,
+            http_requests: 0,
+            state: state::Pending::default(),
             memory_bytes: 0,
             memory_high_water_bytes: 0,
             memory_refused: false,
@@ -92,13 +120,75 @@ impl Guest {
         }
     }
 
-    /// Begins a batch that has `deadline` time.
-    pub(crate) fn begin(&mut self, deadline: Duration) {
+    /// Begins a call of `caller` that has `deadline` time.
+    pub(crate) fn begin(&mut self, deadline: Duration, caller: Caller) {
         self.ends_at = self.shared.clock.monotonic() + deadline;
         self.log_left_bytes = self.shared.limits.log_bytes_max;
         self.log_cut = false;
         self.memory_refused = false;
         self.last_error.clear();
+        self.caller = caller;
+        self.request_id = None;
+        self.host_calls = 0;
+        self.http_requests = 0;
+        self.state.clear();
+    }
+
+    /// Ends a call that has answered well: what it wrote becomes durable.
+    pub(crate) fn finish(&mut self) -> Result<(), CallError> {
+        // WASI's functions only count: this is the first place behind them that can refuse.
+        if self.host_calls > self.shared.limits.host_calls_max {
+            return Err(CallError::HostCalls { max: self.shared.limits.host_calls_max });
+        }
+        self.state.commit(self.shared.key_value.as_deref())
+    }
+
+    /// Counts a call of the host, and refuses one too many.
+    fn count(&mut self) -> wasmtime::Result<()> {
+        self.count_wasi();
+        let max = self.shared.limits.host_calls_max;
+        if self.host_calls > max { Err(TooManyHostCalls(max).into()) } else { Ok(()) }
+    }
+
+    /// Counts a call of WASI, which cannot be refused here.
+    pub(crate) fn count_wasi(&mut self) {
+        self.host_calls = self.host_calls.saturating_add(1);
+    }
+
+    /// Time that the running call has left.
+    pub(crate) fn left(&self) -> Duration {
+        self.ends_at.saturating_sub(self.shared.clock.monotonic())
+    }
+
+    /// What the function may know of its call.
+    fn context(&mut self) -> abi::Context {
+        let left_ms = u64::try_from(self.left().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = u64::try_from(self.shared.clock.now_ms()).unwrap_or(0);
+        let (request_id, name, version, client_context) = match &self.caller {
+            Caller::Event(call) => {
+                (call.request_id.clone(), &call.function_name, &call.function_version, call.client_context.clone())
+            }
+            Caller::Batch(source) => {
+                let entropy = &self.shared.entropy;
+                let id = self.request_id.get_or_insert_with(|| crate::call::new_request_id(&**entropy));
+                (id.clone(), &source.function_name, &source.function_version, None)
+            }
+        };
+        abi::Context {
+            request_id,
+            function_name: name.clone(),
+            function_version: version.clone(),
+            memory_limit_bytes: self.shared.limits.memory_bytes as u64,
+            deadline_ms: now_ms.saturating_add(left_ms),
+            client_context,
+        }
+    }
+
+    fn sink(&self) -> &dyn LogSink {
+        match &self.caller {
+            Caller::Event(call) => call.log.as_deref().unwrap_or(&*self.shared.log),
+            Caller::Batch(_) => &*self.shared.log,
+        }
     }
 
     /// Bytes that the memories have now.
@@ -116,11 +206,11 @@ impl Guest {
         if !kept.is_empty() || message.is_empty() && self.log_left_bytes > 0 {
             // An empty line costs a byte, or it could be written without end.
             self.log_left_bytes -= self.log_left_bytes.min(1);
-            self.shared.log.line(level, kept);
+            self.sink().line(level, kept);
         }
         if kept.len() < message.len() && !self.log_cut {
             self.log_cut = true;
-            self.shared.log.line(LogLevel::Warn, LOG_LIMIT);
+            self.sink().line(LogLevel::Warn, LOG_LIMIT);
         }
     }
 }
@@ -159,43 +249,6 @@ impl ResourceLimiter for Guest {
     }
 }
 
-/// Gives `linker` the interfaces that a function may import. None of them waits for anything.
-pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    linker.instance(abi::LOG)?.func_wrap(
-        "log",
-        |mut store: StoreContextMut<'_, Guest>, (level, message): (LogLevel, WasmStr)| {
-            // The line is copied once, and only as much of it as may be kept.
-            let keep = store.data().log_left_bytes.max(LAST_ERROR_BYTES_MAX).saturating_add(1);
-            let text = message.to_str(&store)?;
-            let text = cut_over(&text, keep).to_owned();
-            store.data_mut().log(level, &text);
-            Ok(())
-        },
-    )?;
-    linker.instance(abi::SETTINGS)?.func_wrap("get", |store: StoreContextMut<'_, Guest>, (name,): (WasmStr,)| {
-        let name = name.to_str(&store)?;
-        Ok((store.data().shared.settings.get(&*name).cloned(),))
-    })?;
-    linker.instance(abi::CLOCK)?.func_wrap("now-ms", |store: StoreContextMut<'_, Guest>, (): ()| {
-        let now_ms = store.data().shared.clock.now_ms();
-        Ok((u64::try_from(now_ms).unwrap_or(0),))
-    })?;
-    linker.instance(abi::RANDOM)?.func_wrap("bytes", |store: StoreContextMut<'_, Guest>, (len,): (u32,)| {
-        if len > RANDOM_BYTES_MAX {
-            bail!("random.bytes gives at most {RANDOM_BYTES_MAX} bytes, {len} were asked for");
-        }
-        let mut bytes = vec![0; len as usize];
-        store.data().shared.entropy.fill(&mut bytes);
-        Ok((bytes,))
-    })?;
-    crate::wasi::link(linker)
-}
-
-/// As [`cut`], but the first character that does not fit stays, so that a cut is seen as one.
-fn cut_over(text: &str, bytes_max: usize) -> &str {
-    if text.len() <= bytes_max { text } else { cut(text, bytes_max.saturating_add(3)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,8 +270,11 @@ mod tests {
             log: Arc::clone(lines) as Arc<dyn LogSink>,
             clock: Arc::new(ManualClock::at(0)),
             entropy: Arc::new(SeededEntropy::new(1)),
+            source: Arc::default(),
+            key_value: None,
+            http: None,
         }));
-        guest.begin(Duration::from_secs(1));
+        guest.begin(Duration::from_secs(1), Caller::Batch(Arc::default()));
         guest
     }
 

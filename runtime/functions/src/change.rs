@@ -9,6 +9,7 @@ use millrace_catalog::{
 use millrace_transform::Grants;
 
 use crate::files::{sha256_base64, sha256_hex};
+use crate::granted::check_hosts;
 use crate::resolve::LATEST;
 use crate::{Error, Functions};
 
@@ -437,6 +438,7 @@ fn check(config: &Configuration) -> Result<(), Error> {
             format!("memory-bytes is from 65536 to {}, not {}", MEMORY_BYTES.end(), config.memory_bytes),
         ));
     }
+    check_hosts(&config.http_hosts)?;
     if !(1..=TIMEOUT_MS_MAX).contains(&config.timeout_ms) {
         return Err(Error::invalid(
             "function.limits",

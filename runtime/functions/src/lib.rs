@@ -14,6 +14,7 @@ mod deploy;
 mod error;
 mod events;
 mod files;
+mod granted;
 mod invoke;
 mod loaded;
 mod logs;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use millrace_catalog::{Configuration, Revision, State};
+use millrace_catalog::{Configuration, Revision};
 use millrace_tasks::blocking;
-use millrace_transform::{Function, Http, KeyValue, Limits, Setup, Writes};
+use millrace_transform::{Function, Http, KeyValue, Limits, Setup};
 use millrace_types::MIB;
 use parking_lot::Mutex;
 
 use crate::error::chain;
+use crate::granted::{OwnHosts, OwnState};
 use crate::meters::Meter;
 use crate::{Error, Functions};
 
@@ -102,11 +103,12 @@ impl Functions {
     /// What a revision gives its function besides the module.
     fn setup(self: &Arc<Self>, revision: &Revision) -> Setup {
         let config = &revision.config;
-        let key_value: Option<Arc<dyn KeyValue>> = config
-            .key_value
-            .then(|| Arc::new(Store { state: Arc::clone(&self.state), function: revision.function.clone() }) as _);
-        let http = (!config.http_hosts.is_empty())
-            .then(|| Http { outbound: Arc::clone(&self.outbound), hosts: config.http_hosts.clone() });
+        let key_value: Option<Arc<dyn KeyValue>> =
+            config.key_value.then(|| Arc::new(OwnState::new(&self.state, &revision.function)) as _);
+        let http = (!config.http_hosts.is_empty()).then(|| Http {
+            outbound: Arc::new(OwnHosts::new(&self.outbound, &revision.function, &config.http_hosts)),
+            hosts: config.http_hosts.clone(),
+        });
         Setup {
             settings: config.settings.clone(),
             limits: limits_of(config),
@@ -142,26 +144,5 @@ pub(crate) fn limits_of(config: &Configuration) -> Limits {
         deadline: Duration::from_millis(u64::from(config.timeout_ms)),
         warm_batches_max: if config.warm { WARM_CALLS } else { 0 },
         ..Limits::default()
-    }
-}
-
-/// The state of one function.
-#[derive(Debug)]
-struct Store {
-    state: Arc<State>,
-    function: String,
-}
-
-impl KeyValue for Store {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
-        self.state.get(&self.function, key).map_err(|error| chain(&error))
-    }
-
-    fn keys(&self, prefix: &str, after: Option<&str>, max: usize) -> Result<Vec<String>, String> {
-        self.state.keys(&self.function, prefix, after, max).map_err(|error| chain(&error))
-    }
-
-    fn commit(&self, writes: &Writes) -> Result<(), String> {
-        self.state.write(&self.function, writes).map_err(|error| chain(&error))
     }
 }

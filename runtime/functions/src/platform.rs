@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use millrace_catalog::{BuildState, Catalog, Function, Revision, State};
 use millrace_log::Disk;
+use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
 use millrace_tasks::Tasks;
-use millrace_transform::{ArtifactKey, Compiler, Host, Outbound};
+use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::Error;
 use crate::calls::Calls;
+use crate::change::CONCURRENCY_MAX;
 use crate::files::Files;
 use crate::loaded::Loaded;
 use crate::logs::Logs;
@@ -48,7 +50,7 @@ pub struct FunctionParts {
     /// Authenticates compiled files.
     pub key: ArtifactKey,
     /// The way to the hosts that functions are granted.
-    pub outbound: Arc<dyn Outbound>,
+    pub outbound: Arc<Outbound>,
     /// Where records of failed events go.
     pub buckets: Arc<dyn Buckets>,
     /// Time.
@@ -67,7 +69,7 @@ pub struct Functions {
     pub(crate) host: Arc<Host>,
     pub(crate) compiler: Compiler,
     pub(crate) key: ArtifactKey,
-    pub(crate) outbound: Arc<dyn Outbound>,
+    pub(crate) outbound: Arc<Outbound>,
     pub(crate) buckets: Arc<dyn Buckets>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -198,6 +200,22 @@ impl Functions {
     pub fn arn(&self, name: &str) -> String {
         let place = self.catalog.place();
         format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account_id)
+    }
+
+    /// Bytes of all code that is kept, functions, and the concurrency of the account: all of it, and what no
+    /// function has reserved.
+    #[must_use]
+    pub fn account(&self) -> (u64, u64, (u32, u32)) {
+        let snapshot = self.catalog.snapshot();
+        let bytes = snapshot.revisions().map(|revision| revision.code.uploaded_bytes).sum();
+        let reserved: u32 = snapshot.functions().filter_map(|function| function.reserved_concurrency).sum();
+        (bytes, snapshot.functions().count() as u64, (CONCURRENCY_MAX, CONCURRENCY_MAX.saturating_sub(reserved)))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
     }
 
     /// From 0 up to 1.

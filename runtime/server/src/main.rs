@@ -6,6 +6,8 @@ mod cli;
 mod client;
 #[cfg(test)]
 mod fuzz;
+mod lambda;
+mod metrics;
 mod named;
 mod settings;
 mod signal;

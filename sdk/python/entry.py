@@ -29,9 +29,6 @@ def prepare():
             names += _project.imports({file: files[file]}, files)
         except SyntaxError as error:
             stop(f"{error.filename}:{error.lineno or 1}: {error.msg}")
-    for module, grant in (("millrace.http", "http"), ("millrace.key_value", "key_value")):
-        if module in names and grant not in PROJECT["grants"] and not DEV:
-            stop(f"{MAIN}: {module} needs the grant {grant} in millrace.toml")
     _project.preload(_project.LATE.split() + names)
     _archive.zones() if "zoneinfo" in sys.modules else None
     ARCHIVE.pack(_archive.LIBRARY)

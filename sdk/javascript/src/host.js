@@ -47,3 +47,12 @@ export function randomBytes(count) {
 export function current() {
   return host.invocation.current();
 }
+
+/** What `call` of the host answers; what it refuses with, a string, becomes an Error. */
+export function asked(call) {
+  try {
+    return call();
+  } catch (error) {
+    throw error instanceof Error ? error : new Error(String(error));
+  }
+}

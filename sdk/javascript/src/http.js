@@ -3,6 +3,7 @@
 import * as http from 'millrace:transform/http@0.1.0';
 
 import { binary, binaryOf, bytesOf, textOf, utf8Of } from './bytes.js';
+import { asked } from './host.js';
 
 /** An answer: `status`, `headers` (names in lower case), `body`. */
 export class Response {
@@ -32,11 +33,8 @@ export class Response {
  * Error with the host's reason. Redirects are answers. */
 export function send(url, { method = 'GET', headers = {}, body = '', timeoutMs = null } = {}) {
   const pairs = Object.entries(headers).map(([name, value]) => [name, bytesOf(utf8Of(String(value)))]);
-  try {
-    return new Response(http.send({ method, url: String(url), headers: pairs, body: bytesOf(binary(body)), timeoutMs }));
-  } catch (error) {
-    throw error instanceof Error ? error : new Error(String(error?.payload ?? error));
-  }
+  const request = { method, url: String(url), headers: pairs, body: bytesOf(binary(body)), timeoutMs };
+  return new Response(asked(() => http.send(request)));
 }
 
 /** The same as a promise, for `await`. */

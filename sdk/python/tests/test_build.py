@@ -24,6 +24,13 @@ def test_errors_of_the_user_are_one_line(tmp_path, capsys):
     assert run(tmp_path, capsys)[1].startswith("app.py: not UTF-8")
 
 
+def test_an_import_without_its_grant_is_refused(tmp_path, capsys):
+    for line in ("import millrace.http", "from millrace import http"):
+        (tmp_path / "app.py").write_text(f"def f():\n    {line}\n")
+        assert run(tmp_path, capsys, "--bundle") == (1, "app.py: millrace.http needs the grant http in millrace.toml\n")
+        assert run(tmp_path, capsys, "--bundle", "--grant", "http") == (0, "")
+
+
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="an older Python leaves syntax to the component's")
 def test_syntax_is_told_with_its_place(tmp_path, capsys):
     (tmp_path / "app.py").write_text("x = 1\ndef f(:\n")

@@ -114,8 +114,8 @@ def componentize(work, site, output, verbose):
         sys.stderr.write(said)
     if done.returncode != 0:
         marked = re.search(re.escape(MARK) + "(.*)", said)
-        last = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
-        raise UserError(marked[1] if marked else f"componentize-py: {last[-1].strip()} (--verbose shows all)")
+        errors = re.findall(r"^(?:\w+\.)*\w*Error: .*", said, re.MULTILINE) or ["it said nothing"]
+        raise UserError(marked[1] if marked else f"componentize-py: {errors[-1]} (--verbose shows all)")
 
 
 def build(options):
@@ -131,7 +131,7 @@ def build(options):
         work = pathlib.Path(name)
         world(work / "wit", wit, options.kind, options.grant)
         (work / "path").mkdir()
-        project = {"kind": options.kind, "main": options.source, "files": files, "dev": options.dev}
+        project = {"kind": options.kind, "main": options.source, "files": files, "grants": options.grant, "dev": options.dev}
         (work / "path" / "millrace_project.py").write_text(f"PROJECT = {project!r}\n")
         made = work / "app.wasm"
         componentize(work, sysconfig.get_path("purelib"), made, options.verbose)

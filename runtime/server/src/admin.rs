@@ -129,12 +129,7 @@ fn alias_json(alias: &Alias) -> Value {
 
 #[async_trait]
 impl Admin for ServerAdmin {
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<Value, AdminError> {
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<Value, AdminError> {
         let deployment = Deployment {
             name: name.to_owned(),
             upload: Upload::bare(module.to_vec()),

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use millrace_catalog::{Alias, BuildFailure, BuildState, Function, LastUpdate, Published, Revision};
 use millrace_catalog::{Configuration as Stored, EventConfig as StoredEvents};
 use millrace_front::{
-    Account, Alias as AliasInfo, AliasChange, LambdaCode as Code, CodeChange, Configuration, ConfigurationChange, EventConfig,
-    EventConfigInfo, Failure, FailureCode, FunctionInfo, Invocation, Invoked, LambdaBackend, LambdaError,
-    LastUpdate as ShownUpdate, NewFunction, Publish, Qualifier, State, Target, ThrottleReason, Version, World,
+    Account, Alias as AliasInfo, AliasChange, CodeChange, Configuration, ConfigurationChange, EventConfig,
+    EventConfigInfo, Failure, FailureCode, FunctionInfo, Invocation, Invoked, LambdaBackend, LambdaCode as Code,
+    LambdaError, LastUpdate as ShownUpdate, NewFunction, Publish, Qualifier, State, Target, ThrottleReason, Version,
+    World,
 };
 use millrace_functions::{Change, Error, Functions, LATEST, Throttle, Upload};
 use millrace_object::ObjectBuckets;
@@ -312,7 +313,8 @@ impl LambdaBackend for ServerLambda {
     }
 
     async fn object(&self, bucket: &str, key: &str, bytes_max: usize) -> Result<Bytes, LambdaError> {
-        self.buckets.read(bucket, key, bytes_max).await.map_err(|error| LambdaError::Invalid(error.to_string()))
+        let read = self.buckets.read(bucket, key, bytes_max).await;
+        read.map(Bytes::from).map_err(|error| LambdaError::Invalid(error.to_string()))
     }
 
     async fn create(&self, new: NewFunction) -> Result<FunctionInfo, LambdaError> {
@@ -469,7 +471,9 @@ impl LambdaBackend for ServerLambda {
 
 /// An alias names versions that never change, so that a way back is one.
 fn latest_alias() -> LambdaError {
-    LambdaError::Invalid("An alias of Millrace points at a published version, not at $LATEST: publish one first".to_owned())
+    LambdaError::Invalid(
+        "An alias of Millrace points at a published version, not at $LATEST: publish one first".to_owned(),
+    )
 }
 
 fn invocation_of(invocation: Invocation) -> millrace_functions::Invocation {

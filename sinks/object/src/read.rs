@@ -71,7 +71,7 @@ impl ObjectBuckets {
                 found.map_err(|error| told("Unreadable", &error.to_string()))?.ok_or_else(too_many)?
             }
             Found::Remote(remote) => {
-                let (store, _) = remote.find("x").map_err(|why| told("UnsupportedKey", why))?;
+                let (store, _) = remote.find("x").map_err(|why| told("UnsupportedKey", &why))?;
                 let mut keys = Vec::new();
                 // The store matches whole segments: the folder of the prefix, and the rest by hand.
                 let folder = prefix.rsplit_once('/').map(|(folder, _)| object_store::path::Path::from(folder));

@@ -21,7 +21,7 @@ pub(crate) use functions::{answer as answer_functions, deploy, invoke, list as l
 pub(crate) use schemas::{list as list_schemas, put as put_schema};
 
 /// How a function is to run; `None` takes the server's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeployOptions {
     /// What the guest reads through the settings interface.
     pub settings: BTreeMap<String, String>,
@@ -100,12 +100,7 @@ pub struct Metric {
 #[async_trait]
 pub trait Admin: Send + Sync + std::fmt::Debug {
     /// Checks, compiles and stores `module` as the next version of the function `name`; answers what is live.
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<serde_json::Value, AdminError>;
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<serde_json::Value, AdminError>;
 
     /// All functions by name, each as JSON.
     fn functions(&self) -> Vec<serde_json::Value>;

@@ -15,7 +15,7 @@ use millrace_types::{Batch, Clock, Counts, ManualClock, SeededEntropy, Seq, Shar
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
+use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 use crate::backend::Backend;
 use crate::settings::FrontSettings;
 use crate::shared::Shared;
@@ -138,12 +138,7 @@ pub(super) struct Desk {
 
 #[async_trait]
 impl Admin for Desk {
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<Value, AdminError> {
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<Value, AdminError> {
         if module.is_empty() {
             let message = "The module is empty".to_owned();
             return Err(AdminError { kind: AdminErrorKind::Invalid, slug: "function.module", message });

@@ -67,7 +67,7 @@ impl Remote {
     }
 
     /// The store and the path of a key.
-    pub(crate) fn find(&self, key: &str) -> Result<(std::sync::Arc<dyn ObjectStore>, Path), &'static str> {
+    pub(crate) fn find(&self, key: &str) -> Result<(std::sync::Arc<dyn ObjectStore>, Path), String> {
         self.access.find(key)
     }
 

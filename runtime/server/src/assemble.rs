@@ -19,6 +19,7 @@ use millrace_types::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 
 use crate::admin::ServerAdmin;
+use crate::lambda::NoFunctions;
 use crate::named::Named;
 use crate::settings::Settings;
 
@@ -102,6 +103,7 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
         catalog,
         streams: streams.clone(),
         admin,
+        lambda: Arc::new(NoFunctions),
         clock,
         entropy,
         tls,

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 #[cfg(test)]
 mod fuzz;
+mod lambda;
 mod named;
 mod settings;
 mod signal;

@@ -41,8 +41,8 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("redb", &["millrace-catalog"]),
     ("object_store", &["millrace-object"]),
     ("parquet", &["millrace-encode", SERVER, HARNESS]),
-    ("hyper", &["millrace-front", SERVER, HARNESS]),
-    ("hyper-util", &["millrace-front", SERVER, HARNESS]),
+    ("hyper", &["millrace-front", "millrace-outbound", SERVER, HARNESS]),
+    ("hyper-util", &["millrace-front", "millrace-outbound", SERVER, HARNESS]),
 ];
 
 /// A crate and what it names, whatever the kind of the dependency.

@@ -15,6 +15,18 @@ pub enum Error {
         /// The name asked for.
         name: String,
     },
+    /// A function of that name exists.
+    #[error("the function {name} exists already")]
+    FunctionExists {
+        /// Its name.
+        name: String,
+    },
+    /// No function of that name.
+    #[error("there is no function {name}")]
+    NoFunction {
+        /// The name asked for.
+        name: String,
+    },
     /// A limit of the catalog.
     #[error("the limit of {limit} {what} is reached")]
     Limit {

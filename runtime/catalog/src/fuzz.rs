@@ -9,14 +9,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Buffering, Conversion, DynamicPartitioning, FunctionCall, FunctionVersion, InputFormat, ObjectDestination,
-    ParquetOutput, Processing, SchemaChoice, Stream, StreamStatus, Table,
+    Buffering, BuildState, Code, Configuration, Conversion, DynamicPartitioning, Function, FunctionCall, InputFormat,
+    LastUpdate, ObjectDestination, ParquetOutput, Processing, QueuedEvent, Revision, SchemaChoice, Shadow, Stream,
+    StreamStatus, Table,
 };
 
 /// Streams, functions and tables: what is read comes back when it is written.
 pub fn entry(data: &[u8]) {
     comes_back::<Stream>(data);
-    comes_back::<FunctionVersion>(data);
+    comes_back::<Function>(data);
+    comes_back::<Revision>(data);
+    comes_back::<QueuedEvent>(data);
     comes_back::<Table>(data);
 }
 
@@ -38,20 +41,44 @@ fn some_entries() -> Vec<Vec<u8>> {
         tags: [(text("k"), text("v"))].into(),
         destination: destination(),
     };
-    let function = FunctionVersion {
+    let function = Function {
         name: text("f"),
-        version: 1,
-        sha256: "0".repeat(64),
+        arn: text("arn:aws:lambda:us-east-1:000000000000:function:f"),
         created_ms: 1,
-        component_bytes: 9,
-        imports: vec![text("millrace:transform/log@0.1.0")],
-        settings: BTreeMap::new(),
-        memory_bytes: 1 << 26,
-        deadline_ms: 5_000,
-        warm: false,
+        latest: 1,
+        last_revision: 2,
+        last_update: LastUpdate::InProgress(2),
+        revision_id: text("r"),
+        versions: BTreeMap::new(),
+        last_version: 0,
+        aliases: BTreeMap::new(),
+        reserved_concurrency: Some(1),
+        tags: BTreeMap::new(),
+        event_configs: BTreeMap::new(),
+        shadow: Some(Shadow { version: None, share: 0.5 }),
+    };
+    let revision = Revision {
+        function: text("f"),
+        number: 1,
+        created_ms: 1,
+        code: Code {
+            sha256: "0".repeat(64),
+            component_bytes: 9,
+            uploaded_sha256: text("AA=="),
+            uploaded_bytes: 8,
+            world: text("transform"),
+            imports: vec![text("millrace:transform/log@0.1.0")],
+        },
+        config: Configuration { memory_bytes: 1 << 26, timeout_ms: 5_000, ..Configuration::default() },
+        state: BuildState::Active,
     };
     let table = Table { database: text("d"), name: text("t"), version: 1, definition: text("[]") };
-    let bytes = [serde_json::to_vec(&stream), serde_json::to_vec(&function), serde_json::to_vec(&table)];
+    let bytes = [
+        serde_json::to_vec(&stream),
+        serde_json::to_vec(&function),
+        serde_json::to_vec(&revision),
+        serde_json::to_vec(&table),
+    ];
     bytes.map(|bytes| bytes.expect("plain data")).to_vec()
 }
 
@@ -72,7 +99,7 @@ fn destination() -> ObjectDestination {
         function: Some(FunctionCall {
             arn: text("arn:aws:lambda:us-east-1:000000000000:function:f"),
             name: text("f"),
-            version: Some(3),
+            qualifier: Some(text("3")),
             retries: 3,
             buffer_bytes: 1 << 20,
             buffer_interval_s: 60,

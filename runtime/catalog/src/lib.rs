@@ -2,21 +2,30 @@
 //! the journal, not here. Reads come from a snapshot in memory; each change is durable before it shows.
 
 mod error;
+mod function;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod model;
+mod state;
 mod store;
 
 pub use error::Error;
-pub use model::{
-    Buffering, Conversion, DynamicPartitioning, FunctionCall, FunctionVersion, InputFormat, NewFunction, NewStream,
-    ObjectDestination, ParquetOutput, Processing, SchemaChoice, Stream, StreamStatus, Table,
+pub use function::{
+    Alias, BuildFailure, BuildState, Code, Configuration, EventConfig, Function, LastUpdate, Published, Revision,
+    Shadow,
 };
-pub use store::{Catalog, Place, Snapshot};
+pub use model::{
+    Buffering, Conversion, DynamicPartitioning, FunctionCall, InputFormat, NewStream, ObjectDestination, ParquetOutput,
+    Processing, SchemaChoice, Stream, StreamStatus, Table,
+};
+pub use state::{EventQueue, QueuedEvent, State};
+pub use store::{Catalog, FunctionEdit, Place, Snapshot};
 
 /// Streams one server holds (`reference/firehose.md` section 3: 5,000 a region).
 pub const STREAMS_MAX: usize = 5_000;
-/// Versions of all functions together.
-pub const FUNCTION_VERSIONS_MAX: usize = 10_000;
+/// Functions of one server.
+pub const FUNCTIONS_MAX: usize = 10_000;
+/// Revisions of all functions together.
+pub const REVISIONS_MAX: usize = 50_000;
 /// Versions of all registered tables together.
 pub const TABLE_VERSIONS_MAX: usize = 10_000;

@@ -1,4 +1,4 @@
-//! What the catalog holds: streams with their destination, functions with their versions, tables.
+//! What the catalog holds of streams and tables; functions are in `function`.
 //! Names, limits and defaults follow `reference/firehose.md` sections 2, 5, 7, 8 and 10; these types
 //! are the checked form: whoever holds one need not check it again.
 
@@ -37,27 +37,6 @@ pub struct NewStream {
     pub tags: BTreeMap<String, String>,
     /// Its destination, checked.
     pub destination: ObjectDestination,
-}
-
-/// A function version to be added; its files are in place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewFunction {
-    /// As [`FunctionVersion::name`], checked.
-    pub name: String,
-    /// As [`FunctionVersion::sha256`].
-    pub sha256: String,
-    /// As [`FunctionVersion::component_bytes`].
-    pub component_bytes: u64,
-    /// As [`FunctionVersion::imports`].
-    pub imports: Vec<String>,
-    /// As [`FunctionVersion::settings`].
-    pub settings: BTreeMap<String, String>,
-    /// As [`FunctionVersion::memory_bytes`].
-    pub memory_bytes: u64,
-    /// As [`FunctionVersion::deadline_ms`].
-    pub deadline_ms: u32,
-    /// As [`FunctionVersion::warm`].
-    pub warm: bool,
 }
 
 /// `DeliveryStreamStatus`.
@@ -122,8 +101,8 @@ pub struct FunctionCall {
     pub arn: String,
     /// The function's name, from the ARN.
     pub name: String,
-    /// The version from the ARN; `None` means the newest (`$LATEST`).
-    pub version: Option<u32>,
+    /// The version's number or the alias from the ARN; `None` means `$LATEST`.
+    pub qualifier: Option<String>,
     /// `NumberOfRetries`, 0–300.
     pub retries: u32,
     /// `BufferSizeInMBs`, in bytes: how much one invocation takes at most.
@@ -216,31 +195,6 @@ pub struct DynamicPartitioning {
     pub enabled: bool,
     /// `RetryOptions.DurationInSeconds`.
     pub retry_s: u32,
-}
-
-/// One version of a function; versions never change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FunctionVersion {
-    /// The function's name, 1–64 of `[a-zA-Z0-9_-]`.
-    pub name: String,
-    /// 1, 2, …
-    pub version: u32,
-    /// SHA-256 of the component, hex: names its files under `functions/`.
-    pub sha256: String,
-    /// When it was deployed, milliseconds since the Unix epoch.
-    pub created_ms: i64,
-    /// Bytes of the component.
-    pub component_bytes: u64,
-    /// Interfaces that it imports, by name.
-    pub imports: Vec<String>,
-    /// What the guest reads through the settings interface.
-    pub settings: BTreeMap<String, String>,
-    /// Memory of one instance at most, bytes.
-    pub memory_bytes: u64,
-    /// Time of one batch at most, milliseconds.
-    pub deadline_ms: u32,
-    /// Keep instances between batches.
-    pub warm: bool,
 }
 
 /// One version of a registered table; versions never change.

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::budget::Budget;
-use crate::functions::Library;
+use crate::library::Library;
 use crate::outbox::{Outbox, Place};
 use crate::settings::DeliverySettings;
 use crate::status::{Gauges, Trouble};

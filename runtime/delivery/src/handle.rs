@@ -203,6 +203,7 @@ impl StreamHandle {
             object_bytes: gauges.object_bytes.load(Ordering::Relaxed),
             put_failures: gauges.put_failures.load(Ordering::Relaxed),
             lanes: u16::try_from(self.active.load(Ordering::Relaxed)).unwrap_or(u16::MAX),
+            function_revisions: gauges.revisions(),
             parked: gauges.parked(),
         }
     }

@@ -6,12 +6,12 @@ mod claims;
 mod context;
 mod cut;
 mod failure;
-mod functions;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod handle;
 mod intent;
 mod lane;
+mod library;
 mod outbox;
 mod outputs;
 mod plan;
@@ -27,10 +27,9 @@ mod tracker;
 mod window;
 mod work;
 
-pub use functions::{DeployError, Deployment, FunctionParts, Functions};
 pub use handle::{AppendError, Appended, StreamHandle};
 pub use settings::DeliverySettings;
-pub use status::{Parked, StreamStatusReport};
+pub use status::{Parked, RevisionSince, StreamStatusReport};
 pub use streams::{DeleteError, Parts, StartError, Streams};
 
 /// True when the bug of that name is planted: only in builds with the feature `planted`, which the

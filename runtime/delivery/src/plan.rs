@@ -8,7 +8,8 @@ use millrace_encode::{
     Compression, Deserializer, EncoderSettings, Format, Inference, KeyParts, KeyRing, Levels, ParquetCompression,
     ParquetSettings, PrefixSettings, Prefixes, SchemaSource, Table, key_id_of_arn,
 };
-use millrace_types::{Entropy, MIB};
+use millrace_transform::BatchSource;
+use millrace_types::{Entropy, MIB, ShardId};
 
 use crate::cut::Limits;
 use crate::settings::DeliverySettings;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Limits,
     pub(crate) partitioned: bool,
     pub(crate) function: Option<FunctionCall>,
+    /// What an event for the function says of where its records come from.
+    pub(crate) source: Arc<BatchSource>,
     pub(crate) chunk_bytes: usize,
 }
 
@@ -43,6 +46,7 @@ impl Plan {
     /// A [`Trouble`] that parks the stream: a table or key that is not there (any more).
     pub(crate) fn new(
         stream: Arc<Stream>,
+        shard: ShardId,
         catalog: &Catalog,
         keys: &KeyRing,
         settings: &DeliverySettings,
@@ -85,6 +89,12 @@ impl Plan {
             },
             partitioned,
             function: to.function.clone(),
+            source: Arc::new(BatchSource {
+                stream_arn: stream.arn.clone(),
+                region: catalog.place().region.clone(),
+                shard,
+                ..BatchSource::default()
+            }),
             chunk_bytes: to.function.as_ref().map_or(CHUNK_BYTES, |f| f.buffer_bytes as usize),
             stream,
         })

@@ -17,9 +17,9 @@ use crate::budget::{Hold, Reading, SQUEEZED_BYTES};
 use crate::claims::Claims;
 use crate::context::{LaneContext, Shared, caught};
 use crate::failure::{Failure, write_failure};
-use crate::functions::Transform;
 use crate::intent::Body;
 use crate::lane::{CALL_RECORDS_MAX, chain};
+use crate::library::Transform;
 use crate::outputs::Outputs;
 use crate::plan::Plan;
 use crate::route::PARTITIONS_EXCEEDED;
@@ -44,7 +44,7 @@ pub(crate) async fn remake(
     let plan = Arc::new(crate::lane::plan(lane, body.table_version).await?);
     let function = match &body.function {
         None => None,
-        Some((name, version)) => Some(Arc::clone(&lane.shared.functions).get(name, Some(*version)).await?.1),
+        Some((name, revision)) => Some(Arc::clone(&lane.shared.functions).again(name, *revision).await?.function),
     };
     let _remake = lane.shared.budget.remake().await;
     let mut making = Making::begin(lane, plan, members, body)?;
@@ -131,8 +131,8 @@ impl Making {
             let ran = match function {
                 None => None,
                 Some(function) => {
-                    let (function, part) = (Arc::clone(function), part.clone());
-                    Some(caught(&lane.shared.guests, move || function.run(&part, retries)).await?)
+                    let (function, part, source) = (Arc::clone(function), part.clone(), self.plan.source.clone());
+                    Some(caught(&lane.shared.guests, move || function.run(&part, retries, &source)).await?)
                 }
             };
             let shared = Arc::clone(&lane.shared);

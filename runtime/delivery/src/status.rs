@@ -59,8 +59,21 @@ pub struct StreamStatusReport {
     pub put_failures: u64,
     /// Delivery shards in use.
     pub lanes: u16,
+    /// Which revisions of its function make its records, and since when.
+    pub function_revisions: Vec<RevisionSince>,
     /// Why it is parked, when it is.
     pub parked: Option<Parked>,
+}
+
+/// A revision of a stream's function at work on one delivery shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RevisionSince {
+    /// The delivery shard's lane, from 0.
+    pub lane: u16,
+    /// The revision.
+    pub revision: u32,
+    /// The sequence number of the first record that it ran on since the lane's start or since it came back.
+    pub from_sequence: u64,
 }
 
 /// The live numbers of one stream, shared by its lanes.
@@ -73,6 +86,8 @@ pub(crate) struct Gauges {
     /// By whoever stands still: a lane or one object on its way. Each takes its own reason back.
     parked: Mutex<BTreeMap<u64, Parked>>,
     next_owner: AtomicU64,
+    /// By lane.
+    revisions: Mutex<BTreeMap<u16, Vec<RevisionSince>>>,
 }
 
 impl Gauges {
@@ -89,6 +104,16 @@ impl Gauges {
         let (code, message) = (trouble.code.clone(), trouble.message.clone());
         parked.insert(owner, Parked { code, message, since_ms, attempts: attempts.saturating_add(1) });
         new
+    }
+
+    /// Shows the revisions at work on a lane.
+    pub(crate) fn work_by(&self, lane: u16, revisions: Vec<RevisionSince>) {
+        self.revisions.lock().insert(lane, revisions);
+    }
+
+    /// The revisions at work, by lane.
+    pub(crate) fn revisions(&self) -> Vec<RevisionSince> {
+        self.revisions.lock().values().flatten().cloned().collect()
     }
 
     pub(crate) fn put_failed(&self) {

@@ -14,12 +14,12 @@ use tokio::sync::watch;
 
 use crate::budget::Budget;
 use crate::context::Shared;
-use crate::functions::Functions;
 use crate::handle::{END_EXTRA, StreamHandle, retire_shards};
 use crate::intent::Body;
 use crate::outbox::Outbox;
 use crate::settings::DeliverySettings;
 use crate::status::StreamStatusReport;
+use millrace_functions::Functions;
 
 /// Threads for functions, for each one for encoding: a spinning function keeps its thread until its
 /// deadline, and the others share the cores with it.

@@ -60,6 +60,8 @@ impl Kind {
 /// An open window.
 pub(crate) struct Window {
     pub(crate) kind: Kind,
+    /// Revision of the function that makes its records; 0 without a function.
+    pub(crate) revision: u32,
     /// Monotonic time when its first record came in.
     pub(crate) opened: Duration,
     oldest_arrival_ms: i64,
@@ -81,6 +83,8 @@ pub(crate) enum Bulk {
 /// A finished object that is not durable yet.
 pub(crate) struct Finished {
     pub(crate) kind: Kind,
+    /// As [`Window::revision`].
+    pub(crate) revision: u32,
     pub(crate) oldest_arrival_ms: i64,
     pub(crate) members: Members,
     pub(crate) records: u64,
@@ -139,6 +143,7 @@ impl Window {
     ) -> Result<Self, Error> {
         Ok(Self {
             kind,
+            revision: 0,
             opened: now,
             oldest_arrival_ms: arrival_ms,
             members: Members::new(),
@@ -233,6 +238,7 @@ impl Window {
         };
         Ok(Finished {
             kind: self.kind,
+            revision: self.revision,
             oldest_arrival_ms: self.oldest_arrival_ms,
             members: self.members,
             records: self.records,

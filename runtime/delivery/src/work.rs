@@ -24,6 +24,9 @@ pub(crate) const PROCESSING_FAILED: &str = "processing-failed";
 /// Folder of records that the format refused.
 pub(crate) const CONVERSION_FAILED: &str = "format-conversion-failed";
 
+/// Revisions of a function whose windows are open side by side.
+const REVISIONS_MAX: usize = 2;
+
 /// Code of an output that was decided to be and that a later run of the function does not give.
 pub(crate) const OUTPUT_MISSING: &str = "Lambda.OutputMissing";
 
@@ -32,7 +35,11 @@ pub(crate) struct Work {
     plan: Arc<Plan>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    windows: HashMap<Kind, Window>,
+    /// By the revision of the function and the kind: an object holds outputs of one revision.
+    windows: HashMap<(u32, Kind), Window>,
+    /// Revisions that windows are open for, the one that ran last behind: an alias has two. What a third one
+    /// pushes out is cut.
+    revisions: Vec<(u32, Seq)>,
     router: Router,
     pub(crate) tracker: Tracker,
     /// Outputs that lie in committed objects or open intents: never delivered again.
@@ -67,7 +74,7 @@ impl Work {
         claims: Claims,
     ) -> Self {
         let router = Router::new(&plan);
-        Self { plan, clock, entropy, windows: HashMap::new(), router, tracker, claims }
+        Self { plan, clock, entropy, windows: HashMap::new(), revisions: Vec::new(), router, tracker, claims }
     }
 
     /// Windows that are opened from now on follow `plan`; open ones stay what they are.
@@ -78,6 +85,10 @@ impl Work {
 
     /// Takes a batch as it is.
     pub(crate) fn take(&mut self, batch: &Batch) -> Result<(), Error> {
+        if !self.revisions.is_empty() {
+            // The stream had a function before.
+            self.run_by(0, batch.first());
+        }
         let outputs = Outputs::of_batch(batch);
         if !self.plan.partitioned && self.claims.is_empty() {
             return self.take_whole(batch, &outputs);
@@ -86,8 +97,9 @@ impl Work {
         self.take_missing(batch, &outputs, &[])
     }
 
-    /// Takes what the function made of a batch.
-    pub(crate) fn take_ran(&mut self, batch: &Batch, ran: &Ran) -> Result<(), Error> {
+    /// Takes what a revision of the function made of a batch.
+    pub(crate) fn take_ran(&mut self, batch: &Batch, ran: &Ran, revision: u32) -> Result<(), Error> {
+        self.run_by(revision, batch.first());
         let output = &ran.output;
         let outputs = Outputs::of_run(output);
         self.take_outputs(batch, &outputs, &Route::Keys(output))?;
@@ -96,6 +108,27 @@ impl Work {
             self.take_failed(batch, failed)?;
         }
         Ok(())
+    }
+
+    /// Revisions that windows are open for, each with the sequence number from which on it ran first.
+    pub(crate) fn revisions(&self) -> &[(u32, Seq)] {
+        &self.revisions
+    }
+
+    fn run_by(&mut self, revision: u32, first: Seq) {
+        match self.revisions.iter().position(|(known, _)| *known == revision) {
+            Some(at) => self.revisions[at..].rotate_left(1),
+            None => {
+                self.revisions.push((revision, first));
+                let over = self.revisions.len().saturating_sub(REVISIONS_MAX);
+                self.revisions.drain(..over);
+            }
+        }
+    }
+
+    /// The revision whose outputs are being taken; 0 without a function.
+    fn revision(&self) -> u32 {
+        self.revisions.last().map_or(0, |(revision, _)| *revision)
     }
 
     /// The records of a frame that cannot be read.
@@ -120,7 +153,8 @@ impl Work {
             return Ok(());
         };
         self.tracker.read_all(batch.first(), batch.len() as u64, Fate::Delivered);
-        let window = open(&mut self.windows, &self.plan, &*self.entropy, Kind::Data(None), now, oldest)?;
+        let at = (self.revision(), Kind::Data(None));
+        let window = open(&mut self.windows, &self.plan, &*self.entropy, at, now, oldest)?;
         let rejected = window.push(outputs.columns, None)?;
         let mut from = batch.first();
         for one in &rejected {
@@ -139,7 +173,8 @@ impl Work {
         for (kind, slot) in slots {
             let first = outputs.source(slot.select[0]) as usize;
             let oldest = batch.arrivals_ms()[first];
-            let window = open(&mut self.windows, &self.plan, &*self.entropy, kind, now, oldest)?;
+            let at = (self.revision(), kind);
+            let window = open(&mut self.windows, &self.plan, &*self.entropy, at, now, oldest)?;
             let all = slot.select.len() == outputs.columns.len();
             let rejected = window.push(outputs.columns, (!all).then_some(&slot.select))?;
             note_runs(window, batch, outputs, &slot.select, &rejected, &self.claims);
@@ -179,7 +214,8 @@ impl Work {
         let mut open_outputs = vec![0; batch.len()];
         #[expect(clippy::cast_possible_truncation, reason = "a batch holds at most RECORDS_MAX records")]
         let count = outputs.columns.len() as u32;
-        let mut open_partitions = self.windows.keys().filter(|kind| matches!(kind, Kind::Data(_))).count();
+        let mut open_partitions = self.windows.keys().filter(|(_, kind)| matches!(kind, Kind::Data(_))).count();
+        let revision = self.revision();
         let mut whole = Slot::default();
         for output in 0..count {
             let source = outputs.source(output);
@@ -194,7 +230,7 @@ impl Work {
             }
             match self.router.route(route, output as usize) {
                 Ok(kind) => {
-                    let known = slots.contains_key(kind) || self.windows.contains_key(kind);
+                    let known = slots.contains_key(kind) || self.windows.contains_key(&(revision, kind.clone()));
                     if known || open_partitions < PARTITIONS_MAX {
                         open_partitions += usize::from(!known);
                         slots.entry(kind.clone()).or_default().select.push(output);
@@ -321,8 +357,8 @@ impl Work {
         };
         write_failure(&self.plan, refused.folder, &failure, &mut line);
         let now = self.clock.monotonic();
-        let kind = Kind::Error(refused.folder);
-        let window = open(&mut self.windows, &self.plan, &*self.entropy, kind, now, arrival_ms)?;
+        let at = (self.revision(), Kind::Error(refused.folder));
+        let window = open(&mut self.windows, &self.plan, &*self.entropy, at, now, arrival_ms)?;
         #[expect(clippy::cast_possible_truncation, reason = "a line is four thirds of a record at most")]
         let ends = [line.len() as u32];
         window.push(Columns { payload: &line, ends: &ends }, None)?;
@@ -336,7 +372,8 @@ impl Work {
         let now = self.clock.monotonic();
         let limits = self.plan.limits;
         let due = |w: &Window| {
-            let (source_bytes, age, all) = (w.source_bytes(), now.saturating_sub(w.opened), all || w.is_wide());
+            let over = w.is_wide() || self.is_pushed_out(w);
+            let (source_bytes, age, all) = (w.source_bytes(), now.saturating_sub(w.opened), all || over);
             decide(Look { source_bytes, age, all }, limits)
         };
         let mut kinds: Vec<_> = self.windows.iter().filter_map(|(k, w)| Some((w.opened, k.clone(), due(w)?))).collect();
@@ -355,10 +392,19 @@ impl Work {
         Ok(cut)
     }
 
+    /// True when other revisions of the function have taken the place of the window's.
+    fn is_pushed_out(&self, window: &Window) -> bool {
+        window.revision != 0 && self.revisions.iter().all(|(revision, _)| *revision != window.revision)
+    }
+
     /// Time until the next window is due by age.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let now = self.clock.monotonic();
-        self.windows.values().map(|w| (w.opened + self.plan.limits.age).saturating_sub(now)).min()
+        let due = |w: &Window| match self.is_pushed_out(w) {
+            true => Duration::ZERO,
+            false => (w.opened + self.plan.limits.age).saturating_sub(now),
+        };
+        self.windows.values().map(due).min()
     }
 
     /// True when a window has reached its size.
@@ -394,19 +440,20 @@ impl Work {
 }
 
 fn open<'w>(
-    windows: &'w mut HashMap<Kind, Window>,
+    windows: &'w mut HashMap<(u32, Kind), Window>,
     plan: &Plan,
     entropy: &dyn Entropy,
-    kind: Kind,
+    at: (u32, Kind),
     now: Duration,
     arrival_ms: i64,
 ) -> Result<&'w mut Window, Error> {
     use std::collections::hash_map::Entry;
-    match windows.entry(kind) {
+    match windows.entry(at) {
         Entry::Occupied(entry) => Ok(entry.into_mut()),
         Entry::Vacant(entry) => {
-            let settings = plan.encoder(entry.key());
-            let window = Window::open(entry.key().clone(), settings, entropy, now, arrival_ms)?;
+            let (revision, kind) = entry.key();
+            let mut window = Window::open(kind.clone(), plan.encoder(kind), entropy, now, arrival_ms)?;
+            window.revision = *revision;
             Ok(entry.insert(window))
         }
     }

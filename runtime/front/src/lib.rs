@@ -30,7 +30,7 @@ mod status;
 mod tests;
 mod tls;
 
-pub use admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
+pub use admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 pub use compatibility::{
     MemberCompatibility, MemberOutcome, OperationCompatibility, compatibility, compatibility_page,
 };

@@ -5,6 +5,10 @@ use http::Method;
 use crate::error::{ApiError, Code};
 use crate::lambda;
 
+/// Methods of a function and of its shadow.
+const FUNCTION_METHODS: &str = "GET, HEAD, PUT";
+const SHADOW_METHODS: &str = "GET, HEAD, PUT, DELETE";
+
 /// A route with the names in its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
@@ -24,6 +28,20 @@ pub(crate) enum Route<'a> {
     Status(Option<&'a str>),
     /// `GET /v1/functions`.
     Functions,
+    /// `GET /v1/functions/{name}`.
+    Function(&'a str),
+    /// `GET /v1/functions/{name}/logs`.
+    Logs(&'a str),
+    /// `POST /v1/functions/{name}/promote`.
+    Promote(&'a str),
+    /// `POST /v1/functions/{name}/rollback`.
+    RollBack(&'a str),
+    /// `GET /v1/functions/{name}/shadow`.
+    Shadow(&'a str),
+    /// `PUT /v1/functions/{name}/shadow`.
+    SetShadow(&'a str),
+    /// `DELETE /v1/functions/{name}/shadow`.
+    EndShadow(&'a str),
     /// `PUT /v1/functions/{name}`.
     Deploy(&'a str),
     /// `POST /v1/functions/{name}/invoke`.
@@ -53,7 +71,18 @@ impl<'a> Route<'a> {
             ["v1", "status"] => (Self::Status(None), "GET, HEAD"),
             ["v1", "status", stream] => (Self::Status(Some(stream)), "GET, HEAD"),
             ["v1", "functions"] => (Self::Functions, "GET, HEAD"),
-            ["v1", "functions", name] => (Self::Deploy(name), "PUT"),
+            ["v1", "functions", name] => match *method {
+                Method::GET | Method::HEAD => (Self::Function(name), FUNCTION_METHODS),
+                _ => (Self::Deploy(name), FUNCTION_METHODS),
+            },
+            ["v1", "functions", name, "logs"] => (Self::Logs(name), "GET, HEAD"),
+            ["v1", "functions", name, "promote"] => (Self::Promote(name), "POST"),
+            ["v1", "functions", name, "rollback"] => (Self::RollBack(name), "POST"),
+            ["v1", "functions", name, "shadow"] => match *method {
+                Method::PUT => (Self::SetShadow(name), SHADOW_METHODS),
+                Method::DELETE => (Self::EndShadow(name), SHADOW_METHODS),
+                _ => (Self::Shadow(name), SHADOW_METHODS),
+            },
             ["v1", "functions", name, "invoke"] => (Self::Invoke(name), "POST"),
             ["v1", "functions", name, "code"] => (Self::Code(name), "GET, HEAD"),
             ["v1", "schemas"] => (Self::Schemas, "GET, HEAD"),
@@ -77,6 +106,22 @@ impl<'a> Route<'a> {
         Err(ApiError::new(Code::Method(allowed), format!("This route takes {allowed} only.{hint}")))
     }
 
+    /// True when the route's own code judges the query.
+    pub(crate) const fn has_query(self) -> bool {
+        !matches!(
+            self,
+            Self::Aws
+                | Self::Ingest(_)
+                | Self::Live
+                | Self::Ready
+                | Self::Metrics
+                | Self::Status(_)
+                | Self::Functions
+                | Self::Schemas
+                | Self::PutSchema(..)
+        )
+    }
+
     /// A short name for the counters.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -86,7 +131,17 @@ impl<'a> Route<'a> {
             Self::Live | Self::Ready => "health",
             Self::Metrics => "metrics",
             Self::Status(_) => "status",
-            Self::Functions | Self::Deploy(_) | Self::Invoke(_) | Self::Code(_) => "functions",
+            Self::Functions
+            | Self::Function(_)
+            | Self::Logs(_)
+            | Self::Promote(_)
+            | Self::RollBack(_)
+            | Self::Shadow(_)
+            | Self::SetShadow(_)
+            | Self::EndShadow(_)
+            | Self::Deploy(_)
+            | Self::Invoke(_)
+            | Self::Code(_) => "functions",
             Self::Schemas | Self::PutSchema(..) => "schemas",
         }
     }
@@ -108,6 +163,13 @@ mod tests {
             ("GET", "/v1/status/s", Route::Status(Some("s"))),
             ("GET", "/v1/functions", Route::Functions),
             ("PUT", "/v1/functions/f", Route::Deploy("f")),
+            ("GET", "/v1/functions/f", Route::Function("f")),
+            ("GET", "/v1/functions/f/logs", Route::Logs("f")),
+            ("POST", "/v1/functions/f/promote", Route::Promote("f")),
+            ("POST", "/v1/functions/f/rollback", Route::RollBack("f")),
+            ("GET", "/v1/functions/f/shadow", Route::Shadow("f")),
+            ("PUT", "/v1/functions/f/shadow", Route::SetShadow("f")),
+            ("DELETE", "/v1/functions/f/shadow", Route::EndShadow("f")),
             ("POST", "/v1/functions/f/invoke", Route::Invoke("f")),
             ("GET", "/v1/functions/f/code", Route::Code("f")),
             ("GET", "/v1/schemas", Route::Schemas),
@@ -116,7 +178,7 @@ mod tests {
         for (method, path, wanted) in table {
             let method: Method = method.parse().expect("a method");
             assert_eq!(Route::find(&method, path).expect(path), wanted);
-            assert!(matches!(Route::find(&Method::DELETE, path).expect_err(path).code, Code::Method(_)));
+            assert!(matches!(Route::find(&Method::PATCH, path).expect_err(path).code, Code::Method(_)));
         }
         assert_eq!(Route::find(&Method::DELETE, "/2015-03-31/whatever").expect("its own table"), Route::Lambda);
         for path in ["/x", "//", "/v1", "/v1/functions/a/b/c", "*", "/health/live/"] {

@@ -128,18 +128,25 @@ where
         _ => (CONTROL_BODY_BYTES_MAX, &shared.bodies),
     };
     let received = known(shared, parts, body, bytes_max, budget).await?;
-    if !matches!(route, Route::Deploy(_) | Route::Invoke(_)) {
+    if !route.has_query() {
         no_query(parts)?;
     }
     let admin = &*shared.admin;
     let answer: Value = match route {
         Route::Status(name) => return Ok(json_reply(status::answer(shared, name).await?)),
-        Route::Functions => admin::list_functions(admin)?,
+        Route::Functions => admin::list_functions(admin),
         Route::Deploy(name) => admin::deploy(admin, name, parts, received.bytes).await?,
         Route::Invoke(name) => {
             let now_ms = shared.clock.now_ms();
             admin::invoke(admin, name, parts.uri.query(), &received.bytes, now_ms).await?
         }
+        Route::Function(_)
+        | Route::Logs(_)
+        | Route::Promote(_)
+        | Route::RollBack(_)
+        | Route::Shadow(_)
+        | Route::SetShadow(_)
+        | Route::EndShadow(_) => admin::answer_functions(admin, route, parts.uri.query()).await?,
         Route::Schemas => admin::list_schemas(admin)?,
         Route::PutSchema(database, table) => admin::put_schema(admin, database, table, received.bytes).await?,
         Route::Aws

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millrace_catalog::{Catalog, FunctionVersion, Table};
-use millrace_delivery::{DeployError, Deployment, Functions, Streams};
+use millrace_catalog::{Alias, BuildState, Catalog, Configuration, Function, Revision, Shadow, Table};
+use millrace_delivery::Streams;
 use millrace_encode::KeyRing;
-use millrace_front::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
+use millrace_front::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
+use millrace_functions::{Deployment, Error, Functions, LATEST, Upload};
 use millrace_log::Journal;
 use millrace_types::Batch;
 use serde_json::{Value, json};
@@ -25,7 +27,23 @@ pub(crate) struct ServerAdmin {
     pub(crate) keys_path: PathBuf,
 }
 
+/// Memory and time of a function when a deploy names none.
+const MEMORY_BYTES: u64 = 64 << 20;
+const DEADLINE_MS: u32 = 5_000;
+
 impl ServerAdmin {
+    /// A function as the list shows it: its newest version, or what is not published.
+    fn function_json(&self, function: &Function) -> Option<Value> {
+        let newest = function.versions.last_key_value();
+        let number = newest.map_or(function.latest, |(_, published)| published.revision);
+        let mut shown = revision_json(&*self.functions.revision(&function.name, number)?);
+        shown["version"] = newest.map_or_else(|| json!(LATEST), |(number, _)| json!(number));
+        let aliases: serde_json::Map<String, Value> =
+            function.aliases.iter().map(|(name, alias)| (name.clone(), alias_json(alias))).collect();
+        shown["aliases"] = Value::Object(aliases);
+        Some(shown)
+    }
+
     /// A look at the journal that may ask the disk.
     async fn look<T: Send + 'static>(&self, look: fn(&Journal) -> T) -> T {
         let journal = self.journal.clone();
@@ -37,15 +55,32 @@ fn refused(kind: AdminErrorKind, slug: &'static str, message: impl Into<String>)
     AdminError { kind, slug, message: message.into() }
 }
 
-fn kind_of(error: &millrace_transform::Error) -> AdminErrorKind {
-    match error {
-        millrace_transform::Error::TooLarge { .. } => AdminErrorKind::TooLarge,
-        millrace_transform::Error::Io { .. } => AdminErrorKind::Unavailable,
+fn refused_by_functions(error: &Error) -> AdminError {
+    let kind = match error {
+        Error::NotFound(_) | Error::VersionNotFound(_) | Error::AliasNotFound(_) | Error::EventConfigNotFound(_) => {
+            AdminErrorKind::NotFound
+        }
+        Error::FunctionExists(_)
+        | Error::AliasExists(_)
+        | Error::VersionInUse { .. }
+        | Error::UpdateInProgress(_)
+        | Error::CodeMismatch(_)
+        | Error::Precondition
+        | Error::Pending(_) => AdminErrorKind::Conflict,
+        Error::Throttled(_) => AdminErrorKind::Throttled,
+        Error::Module { source: millrace_transform::Error::TooLarge { .. }, .. } | Error::TooLarge(_) => {
+            AdminErrorKind::TooLarge
+        }
+        Error::Module { source: millrace_transform::Error::Io { .. }, .. } | Error::Files(_) => {
+            AdminErrorKind::Unavailable
+        }
+        Error::Catalog(_) => AdminErrorKind::Internal,
         _ => AdminErrorKind::Invalid,
-    }
+    };
+    refused(kind, error.slug(), chain(error))
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -59,49 +94,135 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+fn revision_json(revision: &Revision) -> Value {
+    let config = &revision.config;
+    let (state, reason) = match &revision.state {
+        BuildState::Building => ("pending", None),
+        BuildState::Active => ("active", None),
+        BuildState::Failed(failure) => ("failed", Some(&failure.reason)),
+    };
+    json!({
+        "name": revision.function,
+        "revision": revision.number,
+        "created_ms": revision.created_ms,
+        "sha256": revision.code.sha256,
+        "component_bytes": revision.code.component_bytes,
+        "world": revision.code.world,
+        "imports": revision.code.imports,
+        "settings": config.settings,
+        "memory_bytes": config.memory_bytes,
+        "deadline_ms": config.timeout_ms,
+        "warm": config.warm,
+        "grants": { "http": config.http_hosts, "key_value": config.key_value },
+        "state": state,
+        "reason": reason,
+    })
+}
+
+fn alias_json(alias: &Alias) -> Value {
+    json!({
+        "version": alias.version,
+        "canary": alias.canary.map(|(version, share)| json!({ "version": version, "share": share })),
+        "before": alias.before,
+    })
+}
+
 #[async_trait]
 impl Admin for ServerAdmin {
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<Arc<FunctionVersion>, AdminError> {
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<Value, AdminError> {
         let deployment = Deployment {
             name: name.to_owned(),
-            module: module.to_vec(),
-            settings: options.settings,
-            memory_bytes: options.memory_bytes,
-            deadline_ms: options.deadline_ms,
-            warm: options.warm,
+            upload: Upload::bare(module.to_vec()),
+            config: Configuration {
+                settings: options.settings,
+                memory_bytes: options.memory_bytes.unwrap_or(MEMORY_BYTES),
+                timeout_ms: options.deadline_ms.unwrap_or(DEADLINE_MS),
+                warm: options.warm.unwrap_or(false),
+                http_hosts: options.http_hosts,
+                key_value: options.key_value,
+                ..Configuration::default()
+            },
+            alias: options.alias,
+            weight: options.weight,
         };
-        let deployed = self.functions.deploy(deployment).await;
-        deployed.inspect(|_| self.streams.configuration_changed()).map_err(|error| {
-            let (kind, slug) = match &error {
-                DeployError::Limits(_) => (AdminErrorKind::Invalid, "function.limits"),
-                DeployError::Module { source, .. } => (kind_of(source), source.slug()),
-                DeployError::Files(_) => (AdminErrorKind::Unavailable, "function.files"),
-                DeployError::Catalog(_) => (AdminErrorKind::Internal, "catalog.write"),
-            };
-            refused(kind, slug, chain(&error))
-        })
+        let deployed = self.functions.deploy(deployment).await.map_err(|e| refused_by_functions(&e))?;
+        self.streams.configuration_changed();
+        let mut shown = revision_json(&deployed.revision);
+        shown["version"] = json!(deployed.version);
+        shown["alias"] = json!(deployed.alias.as_ref().map(alias_json));
+        Ok(shown)
     }
 
-    fn functions(&self) -> Vec<Arc<FunctionVersion>> {
-        self.catalog.snapshot().functions().cloned().collect()
+    fn functions(&self) -> Vec<Value> {
+        let all = self.functions.list();
+        all.iter().filter_map(|function| self.function_json(function)).collect()
     }
 
-    async fn invoke(&self, name: &str, version: Option<u32>, input: Batch) -> Result<Value, AdminError> {
-        let ran = self.functions.invoke(name, version, input.clone()).await;
-        let (found, ran) = ran.map_err(|(code, message)| {
-            let missing = code == "Lambda.ResourceNotFoundException";
-            let kind = if missing { AdminErrorKind::NotFound } else { AdminErrorKind::Invalid };
-            refused(kind, if missing { "function.unknown" } else { "function.start" }, message)
+    fn function(&self, name: &str) -> Result<Value, AdminError> {
+        let function = self.functions.function(name).map_err(|e| refused_by_functions(&e))?;
+        let mut shown = self.function_json(&function).unwrap_or_default();
+        let versions: Vec<Value> = function
+            .versions
+            .iter()
+            .filter_map(|(number, published)| {
+                let revision = self.functions.revision(name, published.revision)?;
+                let mut shown = revision_json(&revision);
+                shown["version"] = json!(number);
+                shown["published_ms"] = json!(published.created_ms);
+                shown["description"] = json!(published.description);
+                Some(shown)
+            })
+            .collect();
+        shown["versions"] = json!(versions);
+        shown["arn"] = json!(function.arn);
+        Ok(shown)
+    }
+
+    async fn invoke(&self, name: &str, qualifier: Option<&str>, input: Batch) -> Result<Value, AdminError> {
+        let tried = self.functions.try_batch(name, qualifier, input.clone()).await;
+        let (resolved, ran) = tried.map_err(|error| match error {
+            Error::NotFound(text) => refused(AdminErrorKind::NotFound, "function.unknown", text),
+            other => refused_by_functions(&other),
         })?;
         let mut value = describe(&input, &ran);
-        value["function"] = json!(found.name);
-        value["version"] = json!(found.version);
+        value["function"] = json!(name);
+        value["version"] = json!(resolved.version);
         Ok(value)
+    }
+
+    async fn logs(&self, name: &str, after: u64, wait: Duration) -> Result<Value, AdminError> {
+        self.functions.function(name).map_err(|e| refused_by_functions(&e))?;
+        Ok(json!(self.functions.logs(name, after, wait).await))
+    }
+
+    async fn promote(&self, name: &str, alias: &str) -> Result<Value, AdminError> {
+        let alias = self.functions.promote(name, alias).await.map_err(|e| refused_by_functions(&e))?;
+        self.streams.configuration_changed();
+        Ok(alias_json(&alias))
+    }
+
+    async fn roll_back(&self, name: &str, alias: &str, to: Option<u32>) -> Result<Value, AdminError> {
+        let alias = self.functions.rollback(name, alias, to).await.map_err(|e| refused_by_functions(&e))?;
+        self.streams.configuration_changed();
+        Ok(alias_json(&alias))
+    }
+
+    async fn set_shadow(&self, name: &str, shadow: Option<ShadowOptions>) -> Result<Value, AdminError> {
+        let shadow = shadow.map(|shadow| Shadow { version: shadow.version, share: shadow.share });
+        self.functions.set_shadow(name, shadow).await.map_err(|e| refused_by_functions(&e))?;
+        self.shadow(name)
+    }
+
+    fn shadow(&self, name: &str) -> Result<Value, AdminError> {
+        let function = self.functions.function(name).map_err(|e| refused_by_functions(&e))?;
+        let mut shown = json!(self.functions.shadow_report(name));
+        shown["function"] = json!(name);
+        shown["running"] = json!(function.shadow.is_some());
+        if let Some(shadow) = &function.shadow {
+            shown["version"] = json!(shadow.version);
+            shown["share"] = json!(shadow.share);
+        }
+        Ok(shown)
     }
 
     async fn put_table(&self, database: &str, table: &str, definition: String) -> Result<Arc<Table>, AdminError> {
@@ -144,7 +265,7 @@ impl Admin for ServerAdmin {
     async fn metrics(&self) -> Vec<Metric> {
         let status = self.look(Journal::status).await;
         let metric = |name, help, counter, value| Metric { name, help, counter, labels: Vec::new(), value };
-        vec![
+        let mut metrics = vec![
             metric(
                 "millrace_journal_used_bytes",
                 "Bytes of the journal on disk, its spare segment among them.",
@@ -184,7 +305,9 @@ impl Admin for ServerAdmin {
                 false,
                 self.streams.window_bytes() as f64,
             ),
-        ]
+        ];
+        metrics.extend(crate::metrics::of_functions(&self.functions.metered()));
+        metrics
     }
 
     async fn key_ids(&self) -> Vec<String> {

@@ -8,21 +8,26 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use millrace_auth::{AccessKeys, Policy};
-use millrace_catalog::{Catalog, Place};
-use millrace_delivery::{FunctionParts, Functions, Parts, Streams};
+use millrace_catalog::{Catalog, Place, State};
+use millrace_delivery::{Parts, Streams};
 use millrace_front::{Front, FrontParts, FrontSettings, tls_dev, tls_from_files};
+use millrace_functions::{FunctionParts, Functions};
 use millrace_log::{Disk, Journal, RealDisk};
 use millrace_object::ObjectBuckets;
+use millrace_outbound::{Outbound, OutboundSettings};
+use millrace_sink::Buckets;
 use millrace_tasks::{ShutdownTrigger, Tasks};
 use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings};
 use millrace_types::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 
 use crate::admin::ServerAdmin;
-use crate::lambda::NoFunctions;
+use crate::lambda::ServerLambda;
 use crate::named::Named;
 use crate::settings::Settings;
 
+/// The first wait before an event is tried again, as at AWS.
+const EVENT_RETRY: Duration = Duration::from_secs(60);
 /// How long the port may take to end beyond its own drain time.
 const FRONT_END_EXTRA: Duration = Duration::from_secs(12);
 
@@ -32,6 +37,7 @@ pub(crate) struct Server {
     pub(crate) url: String,
     /// Lines to show behind it.
     pub(crate) notes: Vec<String>,
+    functions: Arc<Functions>,
     streams: Streams,
     journal: Journal,
     shutdown: ShutdownTrigger,
@@ -43,6 +49,7 @@ impl Server {
     pub(crate) async fn stop(&self) {
         self.shutdown.shut_down();
         self.front.join(FRONT_END_EXTRA).await;
+        self.functions.stop().await;
         self.streams.stop().await;
         self.journal.close().await;
     }
@@ -69,15 +76,15 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
         Catalog::open(&dir.join("catalog.redb"), place, Arc::clone(&clock))
             .with_context(|| format!("opening the catalog in {}", dir.display()))?,
     );
-    let functions = functions(&dir, &disk, &catalog, &clock, &entropy)?;
-    let buckets = buckets(&settings, &dir)?;
+    let buckets = Arc::new(buckets(&settings, &dir)?);
+    let functions = functions(&dir, &disk, &catalog, &buckets, &clock, &entropy)?;
     let streams = Streams::start(Parts {
         journal: journal.clone(),
         disk,
         outbox_dir: dir.join("outbox"),
         keys_path: keys_path(&dir),
         catalog: Arc::clone(&catalog),
-        buckets: Arc::new(buckets),
+        buckets: Arc::clone(&buckets) as Arc<dyn Buckets>,
         functions: Arc::clone(&functions),
         settings: settings.delivery.clone(),
         clock: Arc::clone(&clock),
@@ -85,8 +92,9 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
     })
     .await
     .with_context(|| format!("starting delivery from {}", dir.display()))?;
+    let lambda = Arc::new(ServerLambda { functions: Arc::clone(&functions), buckets });
     let admin = Arc::new(ServerAdmin {
-        functions,
+        functions: Arc::clone(&functions),
         catalog: Arc::clone(&catalog),
         journal: journal.clone(),
         streams: streams.clone(),
@@ -103,14 +111,14 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
         catalog,
         streams: streams.clone(),
         admin,
-        lambda: Arc::new(NoFunctions),
+        lambda,
         clock,
         entropy,
         tls,
         shutdown,
     };
     front.spawn("front", Front::serve(vec![listener], parts));
-    Ok(Server { url, notes, streams, journal, shutdown: trigger, front })
+    Ok(Server { url, notes, functions, streams, journal, shutdown: trigger, front })
 }
 
 /// The port.
@@ -196,6 +204,7 @@ fn functions(
     dir: &Path,
     disk: &Arc<dyn Disk>,
     catalog: &Arc<Catalog>,
+    buckets: &Arc<ObjectBuckets>,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Arc<Functions>> {
@@ -203,17 +212,25 @@ fn functions(
         .context("starting the function host")?;
     let key = artifact_key(&dir.join("keys"), &**entropy)?;
     let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
-    let folder = dir.join("functions");
+    let outbound = OutboundSettings::default();
+    let outbound = Outbound::new(&outbound, tokio::runtime::Handle::current(), Arc::clone(clock))
+        .context("starting the client for requests of functions")?;
+    let (folder, state) = (dir.join("functions"), dir.join("state.redb"));
     let parts = FunctionParts {
         dir: folder.clone(),
         disk: Arc::clone(disk),
         catalog: Arc::clone(catalog),
+        state: Arc::new(State::open(&state).with_context(|| format!("opening {}", state.display()))?),
         host,
         compiler,
         key,
+        outbound: Arc::new(outbound),
+        buckets: Arc::clone(buckets) as Arc<dyn Buckets>,
         clock: Arc::clone(clock),
+        entropy: Arc::clone(entropy),
+        event_retry: EVENT_RETRY,
     };
-    Ok(Arc::new(Functions::open(parts).with_context(|| data_dir_error("make", &folder))?))
+    Functions::start(parts).with_context(|| data_dir_error("make", &folder))
 }
 
 /// The data directory's own key for compiled functions. Losing it costs compilations, nothing else.

@@ -1,142 +1,499 @@
-//! The Lambda API before there are functions behind it: nothing is there, and nothing can be made.
+//! The functions platform behind the Lambda API: types and errors of one become those of the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use millrace_catalog::{Alias, BuildFailure, BuildState, Function, LastUpdate, Published, Revision};
+use millrace_catalog::{Configuration as Stored, EventConfig as StoredEvents};
 use millrace_front::{
-    Account, Alias, AliasChange, CodeChange, ConfigurationChange, EventConfig, EventConfigInfo, FunctionInfo,
-    Invocation, Invoked, LambdaBackend, LambdaError, NewFunction, Publish, Target,
+    Account, Alias as AliasInfo, AliasChange, CodeChange, Configuration, ConfigurationChange, EventConfig,
+    EventConfigInfo, Failure, FailureCode, FunctionInfo, Invocation, Invoked, LambdaBackend, LambdaCode as Code,
+    LambdaError, LastUpdate as ShownUpdate, NewFunction, Publish, Qualifier, State, Target, ThrottleReason, Version,
+    World,
 };
+use millrace_functions::{Change, Error, Functions, LATEST, Throttle, Upload};
+use millrace_object::ObjectBuckets;
 
-/// No functions.
+/// Bytes of all code that may be kept: 75 GB, as at AWS.
+const CODE_BYTES_MAX: u64 = 75 << 30;
+
+/// The Lambda API's backend.
 #[derive(Debug)]
-pub(crate) struct NoFunctions;
+pub(crate) struct ServerLambda {
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) buckets: Arc<ObjectBuckets>,
+}
 
-const NONE: LambdaError = LambdaError::FunctionNotFound;
+impl ServerLambda {
+    fn found(&self, name: &str) -> Result<Arc<Function>, LambdaError> {
+        self.functions.function(name).map_err(refused)
+    }
 
-fn deploy() -> LambdaError {
-    LambdaError::Invalid("functions are deployed with `millrace deploy` or PUT /v1/functions/NAME".to_owned())
+    /// `$LATEST` as it is shown: while a change is being built, the change.
+    fn latest(&self, name: &str) -> Result<FunctionInfo, LambdaError> {
+        let function = self.found(name)?;
+        let shown = match function.last_update {
+            LastUpdate::InProgress(number) => number,
+            _ => function.latest,
+        };
+        let revision = self.functions.revision(name, shown).ok_or(LambdaError::FunctionNotFound)?;
+        let last_update = match &function.last_update {
+            LastUpdate::Successful => ShownUpdate::Successful,
+            LastUpdate::InProgress(_) => ShownUpdate::InProgress,
+            LastUpdate::Failed(failure) => ShownUpdate::Failed(failure_of(failure)),
+        };
+        // While a change is being built the one before is what runs.
+        let state = match function.last_update {
+            LastUpdate::InProgress(_) => State::Active,
+            _ => state_of(&revision),
+        };
+        Ok(info(&revision, None, revision.created_ms, &function.revision_id, state, last_update))
+    }
+
+    fn version(&self, name: &str, number: u32) -> Result<FunctionInfo, LambdaError> {
+        let function = self.found(name)?;
+        let published = function.versions.get(&number).ok_or(LambdaError::FunctionNotFound)?;
+        self.published(name, number, published)
+    }
+
+    fn published(&self, name: &str, number: u32, published: &Published) -> Result<FunctionInfo, LambdaError> {
+        let revision = self.functions.revision(name, published.revision).ok_or(LambdaError::FunctionNotFound)?;
+        let last_update = match state_of(&revision) {
+            State::Failed(failure) => ShownUpdate::Failed(failure),
+            _ => ShownUpdate::Successful,
+        };
+        let state = state_of(&revision);
+        let id = &published.revision_id;
+        let mut shown = info(&revision, Some(number), published.created_ms, id, state, last_update);
+        shown.configuration.description.clone_from(&published.description);
+        Ok(shown)
+    }
+
+    /// The newest version when one was published with a change, else `$LATEST`.
+    fn changed(&self, name: &str, publish: bool) -> Result<FunctionInfo, LambdaError> {
+        if !publish {
+            return self.latest(name);
+        }
+        let newest = self.found(name)?.last_version;
+        self.version(name, newest)
+    }
+
+    fn qualifier(target: &Target) -> Option<String> {
+        match &target.qualifier {
+            Qualifier::Latest => None,
+            Qualifier::Version(number) => Some(number.to_string()),
+            Qualifier::Alias(alias) => Some(alias.clone()),
+        }
+    }
+}
+
+fn info(
+    revision: &Revision,
+    version: Version,
+    modified_ms: i64,
+    revision_id: &str,
+    state: State,
+    last_update: ShownUpdate,
+) -> FunctionInfo {
+    let config = &revision.config;
+    FunctionInfo {
+        name: revision.function.clone(),
+        version,
+        configuration: Configuration {
+            world: if revision.code.world == "handler" { World::Handler } else { World::Transform },
+            settings: config.settings.clone(),
+            memory_mb: u32::try_from(config.memory_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX),
+            timeout_s: config.timeout_ms.div_ceil(1_000),
+            description: config.description.clone(),
+            role: config.role.clone(),
+            log_group: config.log_group.clone(),
+        },
+        code_sha256: digest_of(&revision.code.uploaded_sha256),
+        code_bytes: revision.code.uploaded_bytes,
+        modified_ms,
+        revision_id: revision_id.to_owned(),
+        state,
+        last_update,
+    }
+}
+
+fn digest_of(base64: &str) -> [u8; 32] {
+    let bytes = base64_simd::STANDARD.decode_to_vec(base64).unwrap_or_default();
+    bytes.try_into().unwrap_or_default()
+}
+
+fn state_of(revision: &Revision) -> State {
+    match &revision.state {
+        BuildState::Building => State::Pending,
+        BuildState::Active => State::Active,
+        BuildState::Failed(failure) => State::Failed(failure_of(failure)),
+    }
+}
+
+fn failure_of(failure: &BuildFailure) -> Failure {
+    let code = match failure.slug.as_str() {
+        "function.too-large" => FailureCode::Quota,
+        "function.files" => FailureCode::Internal,
+        "function.start" => FailureCode::FunctionError,
+        _ => FailureCode::InvalidModule,
+    };
+    Failure { code, message: failure.reason.clone() }
+}
+
+fn alias_info(name: &str, alias: Alias) -> AliasInfo {
+    AliasInfo {
+        name: name.to_owned(),
+        version: Some(alias.version),
+        weights: alias.canary.into_iter().collect(),
+        description: alias.description,
+        revision_id: alias.revision_id,
+    }
+}
+
+fn upload(code: Code) -> Upload {
+    Upload {
+        module: code.module.to_vec(),
+        sha256: base64_simd::STANDARD.encode_to_string(code.package_sha256),
+        bytes: code.package_bytes,
+    }
+}
+
+fn stored(configuration: Configuration) -> Stored {
+    Stored {
+        description: configuration.description,
+        role: configuration.role,
+        settings: configuration.settings,
+        memory_bytes: u64::from(configuration.memory_mb) << 20,
+        timeout_ms: configuration.timeout_s * 1_000,
+        log_group: configuration.log_group,
+        ..Stored::default()
+    }
+}
+
+fn world_name(world: World) -> String {
+    match world {
+        World::Transform => "transform".to_owned(),
+        World::Handler => "handler".to_owned(),
+    }
+}
+
+fn refused(error: Error) -> LambdaError {
+    match error {
+        Error::NotFound(_) => LambdaError::FunctionNotFound,
+        Error::VersionNotFound(version) => LambdaError::VersionNotFound(version),
+        Error::AliasNotFound(_) => LambdaError::AliasNotFound,
+        Error::EventConfigNotFound(_) => LambdaError::EventConfigNotFound,
+        Error::FunctionExists(_) => LambdaError::FunctionExists,
+        Error::AliasExists(_) => LambdaError::AliasExists,
+        Error::VersionInUse { aliases, .. } => LambdaError::VersionInUse(aliases),
+        Error::UpdateInProgress(_) => LambdaError::UpdateInProgress,
+        Error::Precondition => LambdaError::RevisionMismatch,
+        Error::CodeMismatch(sha256) => LambdaError::CodeMismatch(digest_of(&sha256)),
+        Error::Pending(_) => LambdaError::Pending,
+        Error::Failed { reason, .. } => LambdaError::Failed(reason),
+        Error::Invalid { message, .. } => LambdaError::Invalid(message),
+        Error::TooLarge(message) => LambdaError::TooLarge(message),
+        Error::AliasLimit(_) => LambdaError::AliasLimit(error.to_string()),
+        Error::Throttled(Throttle::Account) => LambdaError::TooManyRequests(ThrottleReason::Account),
+        Error::Throttled(Throttle::Reserved) => LambdaError::TooManyRequests(ThrottleReason::Reserved),
+        Error::Throttled(Throttle::Events) => LambdaError::TooManyRequests(ThrottleReason::Rate),
+        Error::Module { ref source, .. } => match source {
+            millrace_transform::Error::Io { .. } => {
+                LambdaError::Unavailable { slug: error.slug(), message: crate::admin::chain(&error) }
+            }
+            _ => LambdaError::Invalid(error.to_string()),
+        },
+        Error::Files(_) => LambdaError::Unavailable { slug: error.slug(), message: crate::admin::chain(&error) },
+        Error::Catalog(millrace_catalog::Error::Limit { .. }) => LambdaError::CodeStorageExceeded(error.to_string()),
+        Error::Catalog(_) => LambdaError::Internal(crate::admin::chain(&error)),
+    }
+}
+
+fn version_of(text: &str) -> Version {
+    if text == LATEST { None } else { text.parse().ok() }
 }
 
 #[async_trait]
-impl LambdaBackend for NoFunctions {
+impl LambdaBackend for ServerLambda {
     fn names(&self) -> Vec<String> {
-        Vec::new()
+        self.functions.list().iter().map(|function| function.name.clone()).collect()
     }
 
-    fn function(&self, _target: &Target) -> Result<FunctionInfo, LambdaError> {
-        Err(NONE)
+    fn function(&self, target: &Target) -> Result<FunctionInfo, LambdaError> {
+        match &target.qualifier {
+            Qualifier::Latest => self.latest(&target.name),
+            Qualifier::Version(number) => self.version(&target.name, *number),
+            Qualifier::Alias(alias) => {
+                let alias = self.functions.alias(&target.name, alias).map_err(|error| match error {
+                    Error::AliasNotFound(_) => LambdaError::FunctionNotFound,
+                    other => refused(other),
+                })?;
+                self.version(&target.name, alias.version)
+            }
+        }
     }
 
-    fn versions(&self, _name: &str) -> Result<Vec<FunctionInfo>, LambdaError> {
-        Err(NONE)
+    fn versions(&self, name: &str) -> Result<Vec<FunctionInfo>, LambdaError> {
+        let function = self.found(name)?;
+        let published = function.versions.iter().map(|(number, version)| self.published(name, *number, version));
+        std::iter::once(self.latest(name)).chain(published).collect()
     }
 
-    fn tags(&self, _name: &str) -> Result<BTreeMap<String, String>, LambdaError> {
-        Err(NONE)
+    fn tags(&self, name: &str) -> Result<BTreeMap<String, String>, LambdaError> {
+        Ok(self.found(name)?.tags.clone())
     }
 
-    fn concurrency(&self, _name: &str) -> Result<Option<u32>, LambdaError> {
-        Err(NONE)
+    fn concurrency(&self, name: &str) -> Result<Option<u32>, LambdaError> {
+        Ok(self.found(name)?.reserved_concurrency)
     }
 
-    fn alias(&self, _name: &str, _alias: &str) -> Result<Alias, LambdaError> {
-        Err(NONE)
+    fn alias(&self, name: &str, alias: &str) -> Result<AliasInfo, LambdaError> {
+        self.functions.alias(name, alias).map(|found| alias_info(alias, found)).map_err(refused)
     }
 
-    fn aliases(&self, _name: &str) -> Result<Vec<Alias>, LambdaError> {
-        Err(NONE)
+    fn aliases(&self, name: &str) -> Result<Vec<AliasInfo>, LambdaError> {
+        Ok(self.found(name)?.aliases.iter().map(|(name, alias)| alias_info(name, alias.clone())).collect())
     }
 
-    fn event_config(&self, _target: &Target) -> Result<EventConfigInfo, LambdaError> {
-        Err(NONE)
+    fn event_config(&self, target: &Target) -> Result<EventConfigInfo, LambdaError> {
+        let function = self.found(&target.name)?;
+        let qualifier = Self::qualifier(target).unwrap_or_else(|| LATEST.to_owned());
+        let config = function.event_configs.get(&qualifier).ok_or(LambdaError::EventConfigNotFound)?;
+        Ok(event_info(target.clone(), config))
     }
 
-    fn event_configs(&self, _name: &str) -> Result<Vec<EventConfigInfo>, LambdaError> {
-        Err(NONE)
+    fn event_configs(&self, name: &str) -> Result<Vec<EventConfigInfo>, LambdaError> {
+        let function = self.found(name)?;
+        let mut all: Vec<EventConfigInfo> = function
+            .event_configs
+            .iter()
+            .map(|(qualifier, config)| {
+                let qualifier = match qualifier.parse() {
+                    _ if qualifier == LATEST => Qualifier::Latest,
+                    Ok(number) => Qualifier::Version(number),
+                    Err(_) => Qualifier::Alias(qualifier.clone()),
+                };
+                event_info(Target { name: name.to_owned(), qualifier }, config)
+            })
+            .collect();
+        let order = |info: &EventConfigInfo| match &info.target.qualifier {
+            Qualifier::Latest => (0, 0, String::new()),
+            Qualifier::Version(number) => (1, *number, String::new()),
+            Qualifier::Alias(alias) => (2, 0, alias.clone()),
+        };
+        all.sort_by_key(order);
+        Ok(all)
     }
 
     fn account(&self) -> Account {
-        Account { code_bytes_max: 0, code_bytes: 0, concurrency_max: 0, concurrency_unreserved: 0, functions: 0 }
+        let (code_bytes, functions, concurrency) = self.functions.account();
+        Account {
+            code_bytes_max: CODE_BYTES_MAX,
+            code_bytes,
+            concurrency_max: concurrency.0,
+            concurrency_unreserved: concurrency.1,
+            functions,
+        }
     }
 
-    async fn code(&self, _target: &Target) -> Result<bytes::Bytes, LambdaError> {
-        Err(NONE)
+    async fn code(&self, target: &Target) -> Result<Bytes, LambdaError> {
+        let shown = self.function(target)?;
+        let function = self.found(&target.name)?;
+        let number = match shown.version {
+            Some(version) => function.versions.get(&version).map(|v| v.revision),
+            None => Some(function.latest),
+        };
+        let revision = number.and_then(|number| self.functions.revision(&target.name, number));
+        let revision = revision.ok_or(LambdaError::FunctionNotFound)?;
+        let functions = Arc::clone(&self.functions);
+        let component = millrace_tasks::blocking(move || functions.component(&revision)).await;
+        component.map(Bytes::from).map_err(refused)
     }
 
-    async fn object(&self, _bucket: &str, _key: &str, _bytes_max: usize) -> Result<bytes::Bytes, LambdaError> {
-        Err(deploy())
+    async fn object(&self, bucket: &str, key: &str, bytes_max: usize) -> Result<Bytes, LambdaError> {
+        let read = self.buckets.read(bucket, key, bytes_max).await;
+        read.map(Bytes::from).map_err(|error| LambdaError::Invalid(error.to_string()))
     }
 
-    async fn create(&self, _function: NewFunction) -> Result<FunctionInfo, LambdaError> {
-        Err(deploy())
+    async fn create(&self, new: NewFunction) -> Result<FunctionInfo, LambdaError> {
+        let (name, publish) = (new.name.clone(), new.publish);
+        let new = millrace_functions::NewFunction {
+            name: new.name,
+            upload: upload(new.code),
+            world: Some(world_name(new.configuration.world)),
+            config: stored(new.configuration),
+            tags: new.tags,
+            publish,
+        };
+        self.functions.create(new).await.map_err(refused)?;
+        self.changed(&name, publish)
     }
 
-    async fn update_code(&self, _name: &str, _change: CodeChange) -> Result<FunctionInfo, LambdaError> {
-        Err(NONE)
+    async fn update_code(&self, name: &str, change: CodeChange) -> Result<FunctionInfo, LambdaError> {
+        let (publish, dry_run) = (change.publish, change.dry_run);
+        let change = Change {
+            upload: Some(upload(change.code)),
+            revision_id: change.revision_id,
+            publish,
+            dry_run,
+            ..Change::default()
+        };
+        let (function, revision) = self.functions.update(name, change).await.map_err(refused)?;
+        if dry_run {
+            let id = &function.revision_id;
+            return Ok(info(&revision, None, revision.created_ms, id, State::Active, ShownUpdate::Successful));
+        }
+        self.changed(name, publish)
     }
 
-    async fn update_configuration(
-        &self,
-        _name: &str,
-        _change: ConfigurationChange,
-    ) -> Result<FunctionInfo, LambdaError> {
-        Err(NONE)
+    async fn update_configuration(&self, name: &str, change: ConfigurationChange) -> Result<FunctionInfo, LambdaError> {
+        let function = self.found(name)?;
+        let latest = self.functions.revision(name, function.latest).ok_or(LambdaError::FunctionNotFound)?;
+        let mut config = latest.config.clone();
+        config.settings = change.settings.unwrap_or(config.settings);
+        config.memory_bytes = change.memory_mb.map_or(config.memory_bytes, |mb| u64::from(mb) << 20);
+        config.timeout_ms = change.timeout_s.map_or(config.timeout_ms, |s| s * 1_000);
+        config.description = change.description.unwrap_or(config.description);
+        config.role = change.role.unwrap_or(config.role);
+        config.log_group = change.log_group.or(config.log_group);
+        let change = Change {
+            world: change.world.map(world_name),
+            config: Some(config),
+            revision_id: change.revision_id,
+            ..Change::default()
+        };
+        self.functions.update(name, change).await.map_err(refused)?;
+        self.latest(name)
     }
 
-    async fn publish(&self, _name: &str, _publish: Publish) -> Result<FunctionInfo, LambdaError> {
-        Err(NONE)
+    async fn publish(&self, name: &str, publish: Publish) -> Result<FunctionInfo, LambdaError> {
+        let sha256 = publish.code_sha256.map(|digest| base64_simd::STANDARD.encode_to_string(digest));
+        let published = self.functions.publish(name, sha256, publish.description, publish.revision_id).await;
+        self.version(name, published.map_err(refused)?)
     }
 
-    async fn delete(&self, _name: &str) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn delete(&self, name: &str) -> Result<(), LambdaError> {
+        self.functions.delete(name, None).await.map_err(refused)
     }
 
-    async fn delete_version(&self, _name: &str, _version: u32) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn delete_version(&self, name: &str, version: u32) -> Result<(), LambdaError> {
+        self.found(name)?;
+        match self.functions.delete(name, Some(&version.to_string())).await {
+            Ok(()) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(refused(error)),
+        }
     }
 
-    async fn create_alias(&self, _name: &str, _alias: Alias) -> Result<Alias, LambdaError> {
-        Err(NONE)
+    async fn create_alias(&self, name: &str, alias: AliasInfo) -> Result<AliasInfo, LambdaError> {
+        let new = Alias {
+            version: alias.version.ok_or_else(latest_alias)?,
+            canary: alias.weights.into_iter().next(),
+            description: alias.description,
+            revision_id: String::new(),
+            before: Vec::new(),
+        };
+        let made = self.functions.create_alias(name, &alias.name, new).await.map_err(refused)?;
+        Ok(alias_info(&alias.name, made))
     }
 
-    async fn update_alias(&self, _name: &str, _alias: &str, _change: AliasChange) -> Result<Alias, LambdaError> {
-        Err(NONE)
+    async fn update_alias(&self, name: &str, alias: &str, change: AliasChange) -> Result<AliasInfo, LambdaError> {
+        let version = change.version.map(|version| version.ok_or_else(latest_alias)).transpose()?;
+        let change = millrace_functions::AliasChange {
+            version,
+            canary: change.weights.map(|weights| weights.into_iter().next()),
+            description: change.description,
+            revision_id: change.revision_id,
+        };
+        let changed = self.functions.update_alias(name, alias, change).await.map_err(refused)?;
+        Ok(alias_info(alias, changed))
     }
 
-    async fn delete_alias(&self, _name: &str, _alias: &str) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn delete_alias(&self, name: &str, alias: &str) -> Result<(), LambdaError> {
+        self.functions.delete_alias(name, alias).await.map_err(refused)
     }
 
-    async fn invoke(&self, _invocation: Invocation) -> Result<Invoked, LambdaError> {
-        Err(NONE)
+    async fn invoke(&self, invocation: Invocation) -> Result<Invoked, LambdaError> {
+        let invoked = self.functions.invoke(invocation_of(invocation)).await.map_err(refused)?;
+        Ok(Invoked {
+            version: version_of(&invoked.version),
+            payload: Bytes::from(invoked.payload),
+            function_error: invoked.failed,
+            log: Bytes::from(invoked.log),
+        })
     }
 
-    async fn enqueue(&self, _invocation: Invocation) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn enqueue(&self, invocation: Invocation) -> Result<(), LambdaError> {
+        self.functions.enqueue(invocation_of(invocation)).await.map_err(refused)
     }
 
-    async fn check_invocation(&self, _target: &Target) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn check_invocation(&self, target: &Target) -> Result<(), LambdaError> {
+        let qualifier = Self::qualifier(target);
+        let resolved = self.functions.resolve(&target.name, qualifier.as_deref()).map_err(refused)?;
+        resolved.ready().map(drop).map_err(refused)
     }
 
-    async fn put_event_config(&self, _target: &Target, _config: EventConfig) -> Result<EventConfigInfo, LambdaError> {
-        Err(NONE)
+    async fn put_event_config(&self, target: &Target, config: EventConfig) -> Result<EventConfigInfo, LambdaError> {
+        if let Some(destination) = &config.on_failure {
+            Functions::check_destination(destination).map_err(refused)?;
+        }
+        let stored = StoredEvents {
+            retries: config.retries_max,
+            age_s: config.age_max_s,
+            on_success: None,
+            on_failure: config.on_failure,
+            modified_ms: self.functions.now_ms(),
+        };
+        let qualifier = Self::qualifier(target).unwrap_or_else(|| LATEST.to_owned());
+        let set = self.functions.set_event_config(&target.name, &qualifier, Some(stored.clone())).await;
+        set.map_err(refused)?;
+        Ok(event_info(target.clone(), &stored))
     }
 
-    async fn delete_event_config(&self, _target: &Target) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn delete_event_config(&self, target: &Target) -> Result<(), LambdaError> {
+        let qualifier = Self::qualifier(target).unwrap_or_else(|| LATEST.to_owned());
+        self.functions.set_event_config(&target.name, &qualifier, None).await.map_err(refused)
     }
 
-    async fn put_concurrency(&self, _name: &str, _reserved: Option<u32>) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn put_concurrency(&self, name: &str, reserved: Option<u32>) -> Result<(), LambdaError> {
+        self.functions.set_concurrency(name, reserved).await.map_err(refused)
     }
 
-    async fn tag(&self, _name: &str, _tags: BTreeMap<String, String>) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn tag(&self, name: &str, tags: BTreeMap<String, String>) -> Result<(), LambdaError> {
+        self.functions.tag(name, tags, Vec::new()).await.map_err(refused)
     }
 
-    async fn untag(&self, _name: &str, _keys: Vec<String>) -> Result<(), LambdaError> {
-        Err(NONE)
+    async fn untag(&self, name: &str, keys: Vec<String>) -> Result<(), LambdaError> {
+        self.functions.tag(name, BTreeMap::new(), keys).await.map_err(refused)
+    }
+}
+
+/// An alias names versions that never change, so that a way back is one.
+fn latest_alias() -> LambdaError {
+    LambdaError::Invalid(
+        "An alias of Millrace points at a published version, not at $LATEST: publish one first".to_owned(),
+    )
+}
+
+fn invocation_of(invocation: Invocation) -> millrace_functions::Invocation {
+    millrace_functions::Invocation {
+        qualifier: ServerLambda::qualifier(&invocation.target),
+        name: invocation.target.name,
+        payload: invocation.payload.to_vec(),
+        request_id: invocation.request_id,
+        client_context: invocation.client_context,
+    }
+}
+
+fn event_info(target: Target, config: &StoredEvents) -> EventConfigInfo {
+    EventConfigInfo {
+        target,
+        config: EventConfig {
+            retries_max: config.retries,
+            age_max_s: config.age_s,
+            on_failure: config.on_failure.clone(),
+        },
+        modified_ms: config.modified_ms,
     }
 }

@@ -7,6 +7,7 @@ mod client;
 #[cfg(test)]
 mod fuzz;
 mod lambda;
+mod metrics;
 mod named;
 mod settings;
 mod signal;

@@ -2,7 +2,8 @@
 //! process that compiles has little address space, little CPU time, a deadline and no environment.
 //!
 //! ```text
-//! stdin   kind 1 (0 deploy, 1 compile again) | address space 8, bytes | CPU 8, seconds | module
+//! stdin   kind 1 (0 judge, 1 compile) | grants 1 (bits: 0 http, 1 key-value) | address space 8, bytes
+//!         | CPU 8, seconds | module
 //! stdout  kind 1 (0 done, else an error) | count 4 | count × (length 4 | bytes)       little-endian
 //! ```
 
@@ -15,11 +16,17 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::error::{cut, io_error};
-use crate::{DeployLimits, Error, componentize, engine};
+use crate::{Component, DeployLimits, Error, Grants, World, componentize, engine};
 
 /// The hidden argument with which the server's own executable compiles.
 const SUBCOMMAND: &str = "compile-function";
-const HEAD_BYTES: usize = 17;
+const HEAD_BYTES: usize = 18;
+/// Kinds of a request: make a component and judge it; compile a component.
+const JUDGE: u8 = 0;
+const COMPILE: u8 = 1;
+/// Bits of a request's grants. Which hosts are granted is no business of the child.
+const GRANT_HTTP: u8 = 1;
+const GRANT_KEY_VALUE: u8 = 2;
 /// Compiling threads in the child; each reserves address space.
 const THREADS: &str = "4";
 /// Bytes that are kept of what the child writes to stderr.
@@ -57,6 +64,8 @@ impl Default for CompileLimits {
 pub struct Built {
     /// The component; to be stored, so that another engine can compile it again.
     pub component: Vec<u8>,
+    /// What it is called with.
+    pub world: World,
     /// What the module imports, by name.
     pub imports: Vec<String>,
     /// The compiled code, for [`seal`](crate::seal).
@@ -73,33 +82,43 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Makes a component of a deployed module, judges its imports and compiles it. Blocks.
+    /// Makes a component of a deployed module, judges it under `grants` and compiles it. Blocks.
     ///
     /// # Errors
-    /// As [`componentize`] and [`compile`], [`Error::CompileStopped`] at a limit, [`Error::Io`].
-    pub fn build(&self, module: &[u8]) -> Result<Built, Error> {
+    /// As [`Self::judge`] and [`Self::compile`].
+    pub fn build(&self, module: &[u8], grants: &Grants) -> Result<Built, Error> {
+        let Component { bytes, world, imports } = self.judge(module, grants)?;
+        let code = self.compile(&bytes)?;
+        Ok(Built { component: bytes, world, imports, code })
+    }
+
+    /// Makes a component of a deployed module and judges its world and imports, in the child; compiles
+    /// nothing, so that a bad module is answered at once. Blocks.
+    ///
+    /// # Errors
+    /// As [`componentize`], [`Error::CompileStopped`] at a limit, [`Error::Io`].
+    pub fn judge(&self, module: &[u8], grants: &Grants) -> Result<Component, Error> {
         let max = self.limits.deploy.module_bytes_max;
         if module.len() > max {
             return Err(Error::TooLarge { bytes: module.len(), max });
         }
-        let mut parts = self.ask(0, module)?;
-        if parts.len() < 2 {
-            return Err(broken());
-        }
-        let names = parts.split_off(2).into_iter().map(|name| String::from_utf8_lossy(&name).into_owned());
-        let (Some(code), Some(component)) = (parts.pop(), parts.pop()) else { return Err(broken()) };
-        Ok(Built { component, imports: names.collect(), code })
+        let mut parts = self.ask(JUDGE, grants, module)?.into_iter();
+        let (Some(bytes), Some(world)) = (parts.next(), parts.next()) else { return Err(broken()) };
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let world = World::of_name(&text(world)).ok_or_else(broken)?;
+        Ok(Component { bytes, world, imports: parts.map(text).collect() })
     }
 
-    /// Compiles a stored component again, after [`Error::Recompile`]. Blocks.
+    /// Compiles a component that [`Self::judge`] gave: the code, for [`seal`](crate::seal). Also for a
+    /// stored one, after [`Error::Recompile`]. Blocks.
     ///
     /// # Errors
     /// As [`compile`], [`Error::CompileStopped`] at a limit, [`Error::Io`].
     pub fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Error> {
-        self.ask(1, component)?.pop().ok_or_else(broken)
+        self.ask(COMPILE, &Grants::default(), component)?.pop().ok_or_else(broken)
     }
 
-    fn ask(&self, kind: u8, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    fn ask(&self, kind: u8, grants: &Grants, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         let mut child = Command::new(&self.exe)
             .arg(SUBCOMMAND)
             .env_clear()
@@ -109,7 +128,14 @@ impl Compiler {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(io_error("starting the compiling process"))?;
-        let answer = self.converse(&mut child, kind, module);
+        let mut request = Vec::with_capacity(HEAD_BYTES + module.len());
+        request.push(kind);
+        let http = if grants.http_hosts.is_empty() { 0 } else { GRANT_HTTP };
+        request.push(http | if grants.key_value { GRANT_KEY_VALUE } else { 0 });
+        request.extend_from_slice(&self.limits.address_space_bytes.to_le_bytes());
+        request.extend_from_slice(&self.limits.cpu_seconds.to_le_bytes());
+        request.extend_from_slice(module);
+        let answer = self.converse(&mut child, request);
         if answer.is_err() {
             // It may have ended by itself already.
             drop(child.kill());
@@ -124,17 +150,12 @@ impl Compiler {
 
     /// Writes the request and reads the answer, each on a thread of its own, so that neither pipe
     /// can block the other; waits no longer than the deadline.
-    fn converse(&self, child: &mut Child, kind: u8, module: &[u8]) -> Result<(Vec<u8>, String), Error> {
+    fn converse(&self, child: &mut Child, request: Vec<u8>) -> Result<(Vec<u8>, String), Error> {
         let (Some(mut stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             return Err(broken());
         };
-        let mut request = Vec::with_capacity(HEAD_BYTES + module.len());
-        request.push(kind);
-        request.extend_from_slice(&self.limits.address_space_bytes.to_le_bytes());
-        request.extend_from_slice(&self.limits.cpu_seconds.to_le_bytes());
-        request.extend_from_slice(module);
         let failed = || io_error("starting a thread to talk to the compiling process");
         // A child that dies early closes the pipe; its exit status says why.
         millrace_tasks::thread("compile-write", move || drop(stdin.write_all(&request))).map_err(failed())?;
@@ -211,8 +232,8 @@ pub fn compile_child() -> ExitCode {
     };
     // Before the first byte of the module is read.
     let limits = [
-        (Resource::As, number(1), number(1)),
-        (Resource::Cpu, number(9), number(9).saturating_add(1)),
+        (Resource::As, number(2), number(2)),
+        (Resource::Cpu, number(10), number(10).saturating_add(1)),
         (Resource::Core, 0, 0),
         (Resource::Fsize, 0, 0),
     ];
@@ -222,21 +243,22 @@ pub fn compile_child() -> ExitCode {
         }
     }
     let module = read(stdin, u64::MAX);
-    let answer = encode(&answer(head[0], &module));
+    let answer = encode(&answer(head[0], head[1], &module));
     match std::io::stdout().lock().write_all(&answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn answer(kind: u8, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-    if kind == 1 {
+fn answer(kind: u8, granted: u8, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    if kind == COMPILE {
         return Ok(vec![compile(module)?]);
     }
+    let some_host = (granted & GRANT_HTTP != 0).then(String::new);
+    let grants = Grants { http_hosts: some_host.into_iter().collect(), key_value: granted & GRANT_KEY_VALUE != 0 };
     // The parent has judged the size.
-    let component = componentize(module, &DeployLimits { module_bytes_max: usize::MAX })?;
-    let code = compile(&component.bytes)?;
-    let mut parts = vec![component.bytes, code];
+    let component = componentize(module, &DeployLimits { module_bytes_max: usize::MAX, grants })?;
+    let mut parts = vec![component.bytes, component.world.name().into()];
     parts.extend(component.imports.into_iter().map(String::into_bytes));
     Ok(parts)
 }
@@ -249,7 +271,7 @@ pub(crate) fn encode(answer: &Result<Vec<Vec<u8>>, Error>) -> Vec<u8> {
             let (kind, words) = match error {
                 Error::NotWasm(text) => (1, vec![text.clone()]),
                 Error::Imports(names) => (2, names.clone()),
-                Error::NoTransform(text) => (3, vec![text.clone()]),
+                Error::World(text) => (3, vec![text.clone()]),
                 Error::Compile(text) => (4, vec![text.clone()]),
                 other => (5, vec![other.to_string()]),
             };
@@ -291,7 +313,7 @@ pub(crate) fn decode(answer: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     let text = words.pop().unwrap_or_default();
     Err(match kind {
         1 => Error::NotWasm(text),
-        3 => Error::NoTransform(text),
+        3 => Error::World(text),
         4 => Error::Compile(text),
         _ => Error::Engine(text),
     })
@@ -329,7 +351,7 @@ mod tests {
         let names = vec!["env.a".to_owned(), "wasi:filesystem/types@0.2.0".to_owned()];
         assert!(matches!(there_and_back(Error::Imports(names.clone())), Error::Imports(back) if back == names));
         assert!(matches!(there_and_back(Error::NotWasm("x".into())), Error::NotWasm(text) if text == "x"));
-        assert!(matches!(there_and_back(Error::NoTransform("x".into())), Error::NoTransform(_)));
+        assert!(matches!(there_and_back(Error::World("x".into())), Error::World(_)));
         assert!(matches!(there_and_back(Error::Compile("x".into())), Error::Compile(_)));
         assert!(matches!(there_and_back(Error::Recompile), Error::Engine(_)));
     }

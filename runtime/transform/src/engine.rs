@@ -74,5 +74,8 @@ pub(crate) fn running(settings: &HostSettings) -> Result<Engine, Error> {
         .pagemap_scan(Enabled::Auto);
     let mut config = config();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    if settings.deterministic {
+        config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true).consume_fuel(true);
+    }
     Engine::new(&config).map_err(|error| Error::Engine(format!("{error:#}")))
 }

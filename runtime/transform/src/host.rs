@@ -5,18 +5,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_types::{Clock, Entropy};
+use millrace_types::{Clock, Entropy, MIB};
 use parking_lot::{Condvar, Mutex};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, EngineWeak};
 
+use crate::call::{Caller, Setup};
 use crate::error::io_error;
 use crate::function::Instance;
-use crate::guest::{self, Guest, NoLog, Shared};
-use crate::{ArtifactKey, Error, HostSettings, Limits, abi, artifact, engine};
+use crate::guest::{self, Guest, Shared};
+use crate::{ArtifactKey, Error, HostSettings, Limits, World, artifact, engine};
 
 /// Bytes of a compiled function's file, at most: JavaScript's and Python's have about 40 MB.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
+
+/// Memory of the first start of a module, bytes, when nobody has said yet what it may have: as much as
+/// any function can be given.
+const FIRST_START_BYTES_MAX: usize = 256 * MIB;
 
 /// Runs the functions of one tenant.
 pub struct Host {
@@ -24,6 +29,8 @@ pub struct Host {
     linker: Linker<Guest>,
     ticker: Arc<Ticker>,
     tick: Duration,
+    /// Fuel is counted.
+    pub(crate) deterministic: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) calls: Gate,
@@ -56,6 +63,7 @@ impl Host {
             linker,
             ticker,
             tick,
+            deterministic: settings.deterministic,
             clock,
             entropy,
             calls: Gate::new(settings.calls_max.max(1)),
@@ -64,11 +72,11 @@ impl Host {
     }
 
     /// Loads a compiled function that [`seal`](crate::seal) wrote under `key`, and starts it once to
-    /// see that it can be started and exports `transform`. Blocks.
+    /// see that it can be started and is of a world. Blocks.
     ///
     /// # Errors
     /// [`Error::Artifact`] when the file is not ours or is damaged, [`Error::Recompile`] when another
-    /// engine made it, [`Error::NoTransform`], [`Error::Start`], [`Error::Io`].
+    /// engine made it, [`Error::World`], [`Error::Start`], [`Error::Io`].
     pub fn load(self: &Arc<Self>, artifact: &Path, key: &ArtifactKey) -> Result<Arc<Module>, Error> {
         use std::io::Read as _;
         let mut file = Vec::new();
@@ -110,13 +118,17 @@ impl Host {
     }
 
     fn prepare(self: &Arc<Self>, component: &Component) -> Result<Arc<Module>, Error> {
-        let export = component
-            .get_export_index(None, abi::TRANSFORM)
-            .ok_or_else(|| Error::NoTransform("no such export".to_owned()))?;
+        let index = |world: World| component.get_export_index(None, world.export());
+        let (world, export) = match (index(World::Transform), index(World::Handler)) {
+            (Some(export), None) => (World::Transform, export),
+            (None, Some(export)) => (World::Handler, export),
+            (None, None) => return Err(Error::World("it exports neither".to_owned())),
+            (Some(_), Some(_)) => return Err(Error::World("it exports both; a function is of one world".to_owned())),
+        };
         let pre = self.linker.instantiate_pre(component).map_err(|error| Error::Start(format!("{error:#}")))?;
-        let module = Arc::new(Module { host: Arc::clone(self), pre, export });
-        let limits = Limits { memory_bytes: usize::MAX, ..Limits::default() };
-        self.start(&module, limits)?.check_type().map_err(|error| Error::NoTransform(format!("{error:#}")))?;
+        let module = Arc::new(Module { host: Arc::clone(self), world, pre, export });
+        let limits = Limits { memory_bytes: FIRST_START_BYTES_MAX, ..Limits::default() };
+        self.start(&module, limits)?.check_type(world).map_err(|error| Error::World(format!("{error:#}")))?;
         Ok(module)
     }
 
@@ -129,16 +141,14 @@ impl Host {
     }
 
     fn start(&self, module: &Arc<Module>, limits: Limits) -> Result<Instance, Error> {
-        let probe = Shared {
-            settings: std::collections::BTreeMap::new(),
-            log: Arc::new(NoLog),
-            clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
-            limits,
-        };
+        let Setup { settings, log, source, key_value, http, .. } = Setup::default();
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let probe = Shared { settings, limits, log, clock, entropy, source, key_value, http };
         let _turn = self.calls.enter();
         let deadline = probe.limits.deadline;
-        Instance::start(module, &Arc::new(probe), deadline).map_err(|failed| Error::Start(failed.error.to_string()))
+        let caller = Caller::Batch(Arc::clone(&probe.source));
+        Instance::start(module, &Arc::new(probe), deadline, caller)
+            .map_err(|failed| Error::Start(failed.error.to_string()))
     }
 
     /// The epochs after which a call of `deadline` is ended: never before it, at most two ticks later.
@@ -157,8 +167,17 @@ impl Drop for Host {
 /// A compiled function in a host's engine. The same for all streams that use the version.
 pub struct Module {
     pub(crate) host: Arc<Host>,
+    pub(crate) world: World,
     pub(crate) pre: InstancePre<Guest>,
     pub(crate) export: ComponentExportIndex,
+}
+
+impl Module {
+    /// What a function of it is called with.
+    #[must_use]
+    pub fn world(&self) -> World {
+        self.world
+    }
 }
 
 impl std::fmt::Debug for Module {

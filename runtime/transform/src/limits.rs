@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use millrace_types::{KIB, MIB};
 
+/// Bytes of an event that a handler is given, as at Lambda and as Firehose sends at most: 6 MiB.
+pub const EVENT_BYTES_MAX: usize = 6 * MIB;
+/// Bytes of a handler's answer, as at Lambda: 6 MiB and 100 bytes.
+pub const ANSWER_BYTES_MAX: usize = 6_291_556;
+
 /// How many functions run at once in one [`Host`](crate::Host), and how finely time is cut.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
@@ -19,11 +24,22 @@ pub struct HostSettings {
     /// Bytes of a linear memory that stay with its slot between two instances, cleared by copying
     /// over the dirty pages only. More saves page faults, less saves resident memory.
     pub keep_resident_bytes: usize,
+    /// For tests: NaNs are canonical, relaxed SIMD is fixed, and fuel is counted, so that with a clock
+    /// and entropy of the caller's own a function gives the same answer everywhere. Slower. Such a
+    /// host takes only what [`Host::load_component`](crate::Host::load_component) compiles: sealed
+    /// code is made without, and answers [`Error::Recompile`](crate::Error::Recompile).
+    pub deterministic: bool,
 }
 
 impl Default for HostSettings {
     fn default() -> Self {
-        Self { calls_max: 16, warm_max: 16, epoch_tick: Duration::from_millis(10), keep_resident_bytes: 2 * MIB }
+        Self {
+            calls_max: 16,
+            warm_max: 16,
+            epoch_tick: Duration::from_millis(10),
+            keep_resident_bytes: 2 * MIB,
+            deterministic: false,
+        }
     }
 }
 
@@ -32,16 +48,18 @@ impl Default for HostSettings {
 pub struct Limits {
     /// Linear memory of one instance, bytes.
     pub memory_bytes: usize,
-    /// Time for one batch.
+    /// Time for one batch or event.
     pub deadline: Duration,
-    /// Bytes that one batch's output may have, all columns together.
+    /// Bytes that one batch's output or one event's answer may have, all columns together.
     pub output_bytes_max: usize,
     /// How many times larger than its input a batch's output may be; an output of up to
     /// [`Limits::OUTPUT_BYTES_FREE`] is never too large by this.
     pub output_ratio_max: usize,
     /// Bytes of log lines that are kept of one batch.
     pub log_bytes_max: usize,
-    /// Batches that one instance serves before it is replaced; 0 gives every batch a fresh one, so
+    /// Calls of the host that one call may make: logging, clocks, randomness, WASI and all others.
+    pub host_calls_max: u32,
+    /// Batches or events that one instance serves before it is replaced; 0 gives every batch a fresh one, so
     /// that nothing is carried over.
     pub warm_batches_max: u32,
 }
@@ -56,6 +74,12 @@ impl Limits {
         let by_ratio = input_bytes.saturating_mul(self.output_ratio_max).max(Self::OUTPUT_BYTES_FREE);
         by_ratio.min(self.output_bytes_max)
     }
+
+    /// Bytes that the answer to an event may have.
+    #[must_use]
+    pub fn answer_bytes(&self) -> usize {
+        self.output_bytes_max.min(ANSWER_BYTES_MAX)
+    }
 }
 
 impl Default for Limits {
@@ -66,6 +90,7 @@ impl Default for Limits {
             output_bytes_max: 32 * MIB,
             output_ratio_max: 64,
             log_bytes_max: 64 * KIB,
+            host_calls_max: 1_000_000,
             warm_batches_max: 0,
         }
     }

@@ -57,6 +57,7 @@ impl HostMonotonicClock for Time {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.count_wasi();
         let clock = &self.shared.clock;
         let wasi = self.wasi.get_or_insert_with(|| {
             let mut table = ResourceTable::new();
@@ -98,7 +99,7 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> Result<()> {
     bindings::io::error::add_to_linker::<Guest, Table>(l, |guest| guest.ctx().table)?;
     streams::add_to_linker::<Guest, Table>(l, |guest| guest.ctx().table)?;
     poll::add_to_linker::<Guest, Polls>(l, |guest| {
-        let left = guest.ends_at.saturating_sub(guest.shared.clock.monotonic());
+        let left = guest.left();
         BoundedPoll { table: guest.ctx().table, left }
     })
 }

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use millrace_transform::{CompileLimits, Compiler, Error, compile_child};
+use millrace_transform::{CompileLimits, Compiler, Error, Grants, World, compile_child};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,29 +32,50 @@ fn compiler(limits: CompileLimits) -> Compiler {
     Compiler { exe: std::env::current_exe().unwrap(), limits }
 }
 
-fn guest() -> Vec<u8> {
+fn read(name: &str) -> String {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-examples/wat");
-    let read = |name: &str| std::fs::read_to_string(format!("{dir}/{name}.wat")).unwrap();
+    std::fs::read_to_string(format!("{dir}/{name}.wat")).unwrap()
+}
+
+fn handler() -> Vec<u8> {
+    wat::parse_str(read("handler")).unwrap()
+}
+
+fn guest() -> Vec<u8> {
     wat::parse_str(read("component").replace(";; BODY", &read("identity"))).unwrap()
 }
 
 fn builds() {
     let compiler = compiler(CompileLimits::default());
-    let built = compiler.build(&guest()).unwrap();
+    let built = compiler.build(&guest(), &Grants::default()).unwrap();
     assert_eq!(built.component, guest());
-    assert_eq!(built.imports.len(), 4);
+    assert_eq!((built.world, built.imports.len()), (World::Transform, 4));
+    let judged = compiler.judge(&guest(), &Grants::default()).unwrap();
+    assert_eq!((judged.bytes, judged.world, judged.imports), (guest(), built.world, built.imports));
     assert_eq!(compiler.compile(&built.component).unwrap().len(), built.code.len());
 }
 
 fn refuses() {
     let compiler = compiler(CompileLimits::default());
     let module = wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap();
-    assert!(matches!(compiler.build(&module), Err(Error::Imports(names)) if names == ["wasi:sockets/tcp@0.2.0"]));
-    assert!(matches!(compiler.build(b"junk"), Err(Error::NotWasm(_))));
+    assert!(
+        matches!(compiler.build(&module, &Grants::default()), Err(Error::Imports(names)) if names == ["wasi:sockets/tcp@0.2.0"])
+    );
+    let handler = handler();
+    let grants = Grants { http_hosts: vec!["api.example.com".into()], key_value: false };
+    let error = compiler.judge(&handler, &grants).unwrap_err();
+    assert!(matches!(&error, Error::Imports(names) if names == &["millrace:transform/key-value@0.1.0"]), "{error:?}");
+    let judged = compiler.judge(&handler, &Grants { key_value: true, ..grants }).unwrap();
+    assert_eq!((judged.world, judged.imports.len()), (World::Handler, 5));
+    let nothing = wat::parse_str("(component)").unwrap();
+    assert!(
+        matches!(compiler.judge(&nothing, &Grants::default()), Err(Error::World(text)) if text == "it exports nothing")
+    );
+    assert!(matches!(compiler.build(b"junk", &Grants::default()), Err(Error::NotWasm(_))));
     assert!(matches!(compiler.compile(b"junk"), Err(Error::Compile(_))));
     let mut small = compiler;
     small.limits.deploy.module_bytes_max = 3;
-    assert!(matches!(small.build(b"junk"), Err(Error::TooLarge { bytes: 4, max: 3 })));
+    assert!(matches!(small.build(b"junk", &Grants::default()), Err(Error::TooLarge { bytes: 4, max: 3 })));
 }
 
 /// A module that takes long and much to compile: a function of hundreds of thousands of instructions,
@@ -90,7 +111,7 @@ fn time() {
 
 fn wrong_executable() {
     let other = Compiler { exe: "/bin/true".into(), limits: CompileLimits::default() };
-    assert!(matches!(other.build(&guest()), Err(Error::CompileStopped(_))));
+    assert!(matches!(other.build(&guest(), &Grants::default()), Err(Error::CompileStopped(_))));
     let none = Compiler { exe: "/no/such/file".into(), limits: CompileLimits::default() };
-    assert!(matches!(none.build(&guest()), Err(Error::Io { .. })));
+    assert!(matches!(none.build(&guest(), &Grants::default()), Err(Error::Io { .. })));
 }

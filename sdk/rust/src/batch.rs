@@ -78,6 +78,15 @@ impl<'a> Record<'a> {
         std::str::from_utf8(self.bytes)
     }
 
+    /// The record's JSON as `T`, which may borrow from the record.
+    ///
+    /// # Errors
+    /// When it is not the JSON of a `T`.
+    #[cfg(feature = "serde")]
+    pub fn json<T: serde::Deserialize<'a>>(&self) -> serde_json::Result<T> {
+        serde_json::from_slice(self.bytes)
+    }
+
     /// When it arrived, milliseconds since the Unix epoch.
     pub fn arrival_ms(&self) -> i64 {
         self.arrival_ms

@@ -1,7 +1,7 @@
 //! What a function may ask of its host. Natively, in tests, the process stands in for it.
 
 #[cfg(target_arch = "wasm32")]
-use crate::guest::bindings::millrace::transform;
+use crate::guest::bindings::imports::millrace::transform;
 
 /// How much a log line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,4 +64,60 @@ pub fn random_bytes(len: u32) -> Vec<u8> {
 pub fn random_u64() -> u64 {
     let bytes = random_bytes(8);
     u64::from_le_bytes(bytes.try_into().expect("eight bytes were asked for"))
+}
+
+/// The running call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Names this call in logs and answers.
+    pub request_id: String,
+    /// The function's name.
+    pub function_name: String,
+    /// The published version, or `$LATEST`.
+    pub function_version: String,
+    /// Memory that an instance may have, bytes.
+    pub memory_limit_bytes: u64,
+    /// When the call is ended, milliseconds since the Unix epoch.
+    pub deadline_ms: u64,
+    /// `X-Amz-Client-Context` of an invocation, decoded; none for batches of a stream.
+    pub client_context: Option<String>,
+}
+
+impl Context {
+    /// Milliseconds until the call is ended.
+    pub fn remaining_ms(&self) -> u64 {
+        self.deadline_ms.saturating_sub(now_ms())
+    }
+}
+
+impl Default for Context {
+    /// A call for tests: function `test`, version `$LATEST`, 64 MiB, five seconds.
+    fn default() -> Self {
+        Self {
+            request_id: "00000000-0000-0000-0000-000000000000".to_owned(),
+            function_name: "test".to_owned(),
+            function_version: "$LATEST".to_owned(),
+            memory_limit_bytes: 64 << 20,
+            deadline_ms: now_ms() + 5_000,
+            client_context: None,
+        }
+    }
+}
+
+/// The running call. Natively the default one.
+pub fn context() -> Context {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let call = transform::invocation::current();
+        Context {
+            request_id: call.request_id,
+            function_name: call.function_name,
+            function_version: call.function_version,
+            memory_limit_bytes: call.memory_limit_bytes,
+            deadline_ms: call.deadline_ms,
+            client_context: call.client_context,
+        }
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    Context::default()
 }

@@ -32,6 +32,15 @@ impl Outcome {
         What::Changed(bytes.into()).into()
     }
 
+    /// `value` goes on in its place, as JSON. What cannot be written so fails the record.
+    #[cfg(feature = "serde")]
+    pub fn json(value: &(impl serde::Serialize + ?Sized)) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Self::changed(bytes),
+            Err(error) => Self::failed(format!("the record cannot be written: {error}")),
+        }
+    }
+
     /// Several records go on in its place; none is as [`Self::dropped`].
     pub fn many<B: Into<Vec<u8>>>(records: impl IntoIterator<Item = B>) -> Self {
         What::Many(records.into_iter().map(Into::into).collect()).into()
@@ -82,7 +91,38 @@ impl From<What> for Outcome {
     }
 }
 
-/// What a function of one record may return.
+/// What a function of one record may take: [`Record`], or a type that serde reads from its JSON.
+#[diagnostic::on_unimplemented(
+    message = "a transform cannot take a record as `{Self}`",
+    label = "take `Record`, or a type that derives `serde::Deserialize`"
+)]
+pub trait FromRecord<'a>: Sized {
+    /// The record as this type.
+    ///
+    /// # Errors
+    /// Why it is none: the record fails with it.
+    fn from_record(record: Record<'a>) -> Result<Self, String>;
+}
+
+impl<'a> FromRecord<'a> for Record<'a> {
+    fn from_record(record: Record<'a>) -> Result<Self, String> {
+        Ok(record)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'a, T: serde::Deserialize<'a>> FromRecord<'a> for T {
+    fn from_record(record: Record<'a>) -> Result<Self, String> {
+        serde_json::from_slice(record.bytes()).map_err(|error| format!("the record cannot be read: {error}"))
+    }
+}
+
+/// What a function of one record may return: an [`Outcome`], or a result with an error that can be
+/// displayed and an [`Outcome`] or a type that serde writes.
+#[diagnostic::on_unimplemented(
+    message = "a transform cannot return `{Self}`",
+    label = "return `Outcome`, or `Result<T, E>` with an `Outcome` or a type that derives `serde::Serialize`, and an `E: Display`"
+)]
 pub trait IntoOutcome {
     /// The outcome that it stands for.
     fn into_outcome(self) -> Outcome;
@@ -94,8 +134,34 @@ impl IntoOutcome for Outcome {
     }
 }
 
-impl<E: Display> IntoOutcome for Result<Outcome, E> {
+impl<T: Success, E: Display> IntoOutcome for Result<T, E> {
     fn into_outcome(self) -> Outcome {
-        self.unwrap_or_else(Outcome::failed)
+        match self {
+            Ok(success) => success.into_outcome(),
+            Err(error) => Outcome::failed(error),
+        }
+    }
+}
+
+/// What stands in the result of a function of one record that went well.
+#[diagnostic::on_unimplemented(
+    message = "a record cannot become `{Self}`",
+    label = "return an `Outcome`, or a type that derives `serde::Serialize`"
+)]
+pub trait Success {
+    /// The outcome that it stands for.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl Success for Outcome {
+    fn into_outcome(self) -> Outcome {
+        self
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<T: serde::Serialize> Success for T {
+    fn into_outcome(self) -> Outcome {
+        Outcome::json(&self)
     }
 }

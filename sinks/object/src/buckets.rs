@@ -28,6 +28,14 @@ pub struct ObjectBuckets {
     open: Mutex<Open>,
 }
 
+/// Where a bucket is.
+pub(crate) enum Found {
+    /// In this folder.
+    Folder(PathBuf),
+    /// At a store.
+    Remote(Arc<Remote>),
+}
+
 #[derive(Default)]
 struct Open {
     /// By the settings' table.
@@ -55,21 +63,29 @@ impl ObjectBuckets {
     }
 
     fn find(&self, bucket: &str) -> Result<Arc<dyn Sink>, ObjectError> {
+        Ok(match self.locate(bucket)? {
+            Found::Folder(_) => Arc::new(self.folders.bucket(bucket)),
+            Found::Remote(remote) => remote,
+        })
+    }
+
+    /// Where a bucket is.
+    pub(crate) fn locate(&self, bucket: &str) -> Result<Found, ObjectError> {
         check_name(bucket)?;
         let (store, table) = self.settings.of(bucket);
         if matches!(store, StoreSettings::Local(_)) {
-            return Ok(Arc::new(self.folders.bucket(bucket)));
+            return Ok(Found::Folder(self.folders.path_of(bucket)));
         }
         let mut open = self.open.lock();
         if let Some(known) = open.remotes.get(bucket).filter(|remote| !remote.is_stale()) {
-            return Ok(Arc::clone(known) as Arc<dyn Sink>);
+            return Ok(Found::Remote(Arc::clone(known)));
         }
         let remote = Arc::new(self.connect(bucket, store, &table, &mut open.connections)?);
         if open.remotes.len() >= CLIENTS_MAX {
             open.remotes.pop_first();
         }
         open.remotes.insert(bucket.to_owned(), Arc::clone(&remote));
-        Ok(remote)
+        Ok(Found::Remote(remote))
     }
 
     fn connect(

@@ -14,6 +14,7 @@ mod error;
 pub mod fuzz;
 mod key;
 mod local;
+mod read;
 mod remote;
 mod secret;
 mod settings;

@@ -71,6 +71,11 @@ impl Folders {
         Ok(Self { root, temporary, next: AtomicU64::new(0), durable: Mutex::default() })
     }
 
+    /// The folder of `bucket`, whose name is already checked.
+    pub(crate) fn path_of(&self, bucket: &str) -> PathBuf {
+        self.root.join(bucket)
+    }
+
     /// The sink of `bucket`, whose name is already checked.
     pub(crate) fn bucket(self: &Arc<Self>, bucket: &str) -> Folder {
         Folder { folders: Arc::clone(self), bucket: bucket.to_owned() }

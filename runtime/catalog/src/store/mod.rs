@@ -1,8 +1,8 @@
 //! The redb file and the snapshot that readers see.
 //!
-//! Tables (key → value): `streams` name → JSON of [`Stream`]; `functions` "name\0version(10 digits)" →
-//! JSON of [`FunctionVersion`]; `tables` "database\0name\0version(10 digits)" → JSON of [`Table`]; `meta`
-//! text → number: `format` (1) and `next_stream_id`.
+//! Tables (key → value): `streams` name → JSON of [`Stream`]; `functions` name → JSON of [`Function`];
+//! `revisions` "name\0number(10 digits)" → JSON of [`Revision`]; `tables` "database\0name\0version(10 digits)" → JSON of [`Table`]; `meta`
+//! text → number: `format` (2) and `next_stream_id`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,17 +16,15 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{
-    Error, FUNCTION_VERSIONS_MAX, FunctionVersion, NewFunction, NewStream, STREAMS_MAX, Stream, StreamStatus,
-    TABLE_VERSIONS_MAX, Table,
-};
+use crate::{Error, Function, NewStream, Revision, STREAMS_MAX, Stream, StreamStatus, TABLE_VERSIONS_MAX, Table};
 
 const STREAMS: TableDefinition<'static, &str, &str> = TableDefinition::new("streams");
 const FUNCTIONS: TableDefinition<'static, &str, &str> = TableDefinition::new("functions");
+const REVISIONS: TableDefinition<'static, &str, &str> = TableDefinition::new("revisions");
 const TABLES: TableDefinition<'static, &str, &str> = TableDefinition::new("tables");
 const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 /// Format of the entries; a file of another format is refused.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// Where this server claims to be: the region and account of its ARNs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub struct Place {
 #[derive(Debug, Default, Clone)]
 pub struct Snapshot {
     streams: BTreeMap<String, Arc<Stream>>,
-    functions: BTreeMap<String, BTreeMap<u32, Arc<FunctionVersion>>>,
+    functions: BTreeMap<String, Entry>,
     /// By database, name and version.
     tables: BTreeMap<String, BTreeMap<String, BTreeMap<u32, Arc<Table>>>>,
 }
@@ -79,6 +77,7 @@ impl Catalog {
             next = meta.get("next_stream_id")?.map_or(1, |v| v.value());
             write.open_table(STREAMS)?;
             write.open_table(FUNCTIONS)?;
+            write.open_table(REVISIONS)?;
             write.open_table(TABLES)?;
         }
         write.commit()?;
@@ -187,38 +186,6 @@ impl Catalog {
         Ok(())
     }
 
-    /// Adds a version of a function: the next number of its name.
-    ///
-    /// # Errors
-    /// [`Error::Limit`], [`Error::Storage`].
-    pub fn put_function(&self, new: NewFunction) -> Result<Arc<FunctionVersion>, Error> {
-        let database = self.database.lock();
-        let snapshot = self.snapshot.load();
-        limit("function versions", snapshot.functions.values().map(BTreeMap::len).sum(), FUNCTION_VERSIONS_MAX)?;
-        let versions = snapshot.functions.get(&new.name);
-        let version = versions.and_then(|v| v.last_key_value()).map_or(1, |(last, _)| last + 1);
-        let function = Arc::new(FunctionVersion {
-            name: new.name,
-            version,
-            sha256: new.sha256,
-            created_ms: self.clock.now_ms(),
-            component_bytes: new.component_bytes,
-            imports: new.imports,
-            settings: new.settings,
-            memory_bytes: new.memory_bytes,
-            deadline_ms: new.deadline_ms,
-            warm: new.warm,
-        });
-        let write = database.begin_write()?;
-        let key = format!("{}\0{version:010}", function.name);
-        put(&write, FUNCTIONS, "functions", &key, &*function)?;
-        write.commit()?;
-        self.publish(|s| {
-            s.functions.entry(function.name.clone()).or_default().insert(version, Arc::clone(&function));
-        });
-        Ok(function)
-    }
-
     /// Registers a table, or its next version; those before stay for the streams that name them.
     ///
     /// # Errors
@@ -259,21 +226,6 @@ impl Snapshot {
     #[must_use]
     pub fn stream(&self, name: &str) -> Option<&Arc<Stream>> {
         self.streams.get(name)
-    }
-
-    /// All versions of all functions, by name and number.
-    pub fn functions(&self) -> impl Iterator<Item = &Arc<FunctionVersion>> {
-        self.functions.values().flat_map(BTreeMap::values)
-    }
-
-    /// Version `version` of the function `name`; the newest when `None`.
-    #[must_use]
-    pub fn function(&self, name: &str, version: Option<u32>) -> Option<&Arc<FunctionVersion>> {
-        let versions = self.functions.get(name)?;
-        match version {
-            Some(version) => versions.get(&version),
-            None => versions.last_key_value().map(|(_, f)| f),
-        }
     }
 
     /// Version `version` of the table `name` of `database`; the newest when `None`.
@@ -322,8 +274,13 @@ fn read_all(database: &Database) -> Result<Snapshot, Error> {
     for stream in read_table::<Stream>(database, STREAMS, "streams")? {
         snapshot.streams.insert(stream.name.clone(), Arc::new(stream));
     }
-    for function in read_table::<FunctionVersion>(database, FUNCTIONS, "functions")? {
-        snapshot.functions.entry(function.name.clone()).or_default().insert(function.version, Arc::new(function));
+    for function in read_table::<Function>(database, FUNCTIONS, "functions")? {
+        snapshot.functions.insert(function.name.clone(), Entry::new(function));
+    }
+    for revision in read_table::<Revision>(database, REVISIONS, "revisions")? {
+        if let Some(entry) = snapshot.functions.get_mut(&revision.function) {
+            entry.revisions.insert(revision.number, Arc::new(revision));
+        }
     }
     for table in read_table::<Table>(database, TABLES, "tables")? {
         snapshot.add_table(Arc::new(table));
@@ -349,6 +306,11 @@ fn read_table<T: DeserializeOwned>(
     }
     Ok(entries)
 }
+
+mod functions;
+
+use functions::Entry;
+pub use functions::FunctionEdit;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use millrace_types::ManualClock;
 
 use super::*;
-use crate::{Buffering, ObjectDestination};
+use crate::{Buffering, BuildState, Code, Configuration, LastUpdate, ObjectDestination};
 
 fn destination() -> ObjectDestination {
     ObjectDestination {
@@ -54,29 +54,72 @@ fn streams_survive_and_ids_are_not_reused() {
     assert!(matches!(catalog.mark_deleting("b"), Err(Error::NoStream { .. })));
 }
 
+fn function(name: &str) -> (Function, Revision) {
+    let function = Function {
+        name: name.into(),
+        arn: format!("arn:aws:lambda:us-east-1:000000000000:function:{name}"),
+        created_ms: 1,
+        latest: 1,
+        last_revision: 1,
+        last_update: LastUpdate::Successful,
+        revision_id: "r".into(),
+        versions: BTreeMap::new(),
+        last_version: 0,
+        aliases: BTreeMap::new(),
+        reserved_concurrency: None,
+        tags: BTreeMap::new(),
+        event_configs: BTreeMap::new(),
+        shadow: None,
+    };
+    let code = Code {
+        sha256: "1".into(),
+        component_bytes: 1,
+        uploaded_sha256: String::new(),
+        uploaded_bytes: 1,
+        world: "transform".into(),
+        imports: Vec::new(),
+    };
+    let config = Configuration::default();
+    let state = BuildState::Building;
+    (function, Revision { function: name.into(), number: 1, created_ms: 1, code, config, state })
+}
+
 #[test]
-fn functions_count_their_versions_and_the_newest_is_found() {
+fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     let dir = tempfile::tempdir().expect("dir");
     let catalog = open(dir.path());
-    let deploy = |name: &str, sha256: &str| {
-        let new = NewFunction {
-            name: name.into(),
-            sha256: sha256.into(),
-            component_bytes: 1,
-            imports: Vec::new(),
-            settings: BTreeMap::new(),
-            memory_bytes: 1,
-            deadline_ms: 1,
-            warm: false,
-        };
-        catalog.put_function(new).expect("put").version
+    let (f, first) = function("f");
+    catalog.create_function(f.clone(), first.clone()).expect("made");
+    assert!(matches!(catalog.create_function(f, first), Err(Error::FunctionExists { .. })));
+    let refused = catalog.edit_function("f", |edit| {
+        edit.function.latest = 9;
+        Err::<(), _>(Error::Closed)
+    });
+    assert!(matches!(refused, Err(Error::Closed)));
+    assert_eq!(catalog.snapshot().function("f").expect("there").latest, 1, "a refused edit shows nowhere");
+    let edit = |edit: &mut FunctionEdit| {
+        let mut second = (*edit.revisions[&1]).clone();
+        (second.number, second.state) = (2, BuildState::Active);
+        edit.revisions.insert(2, Arc::new(second));
+        edit.revisions.remove(&1);
+        edit.function.latest = 2;
+        Ok::<_, Error>(())
     };
-    assert_eq!((deploy("f", "1"), deploy("f", "2"), deploy("g", "3")), (1, 2, 1));
+    catalog.edit_function("f", edit).expect("changed");
+    let check = |snapshot: &Snapshot| {
+        assert_eq!(snapshot.function("f").expect("there").latest, 2);
+        assert_eq!(snapshot.revision("f", 2).expect("there").state, BuildState::Active);
+        assert!(snapshot.revision("f", 1).is_none() && snapshot.function("g").is_none());
+    };
+    check(&catalog.snapshot());
+    drop(catalog);
+    let catalog = open(dir.path());
+    check(&catalog.snapshot());
+    catalog.remove_function("f").expect("removed");
+    assert!(matches!(catalog.remove_function("f"), Err(Error::NoFunction { .. })));
     drop(catalog);
     let snapshot = open(dir.path()).snapshot();
-    assert_eq!(snapshot.function("f", None).expect("newest").sha256, "2");
-    assert_eq!(snapshot.function("f", Some(1)).expect("first").sha256, "1");
-    assert!(snapshot.function("f", Some(3)).is_none() && snapshot.function("h", None).is_none());
+    assert_eq!((snapshot.functions().count(), snapshot.revisions().count()), (0, 0));
 }
 
 #[test]

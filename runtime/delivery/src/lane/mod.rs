@@ -16,13 +16,13 @@ use millrace_types::{Backoff, Batch, Counts, Seq};
 use tokio::sync::{mpsc, watch};
 
 use crate::budget::{Reading, SQUEEZED_BYTES};
-use crate::context::{LaneContext, caught, pause};
+use crate::context::{LaneContext, Shared, caught, pause};
 use crate::cut::Reason;
-use crate::functions::Transform;
 use crate::intent::Body;
+use crate::library::Called;
 use crate::plan::Plan;
 use crate::ship::{Lost, Shipment, Shipped, ship};
-use crate::status::Trouble;
+use crate::status::{RevisionSince, Trouble};
 use crate::window::{self, Finished, Kind};
 use crate::work::Work;
 
@@ -106,7 +106,8 @@ struct Life {
     /// Counts of records that the tracker has decided and no commit has told yet.
     untold: Counts,
     quiet_since: Option<Duration>,
-    function: Option<(u32, Arc<dyn Transform>)>,
+    /// Revisions of the function as they were last shown.
+    revisions: Vec<(u32, Seq)>,
     /// Who parks the stream for the lane itself.
     owner: u64,
     /// A commit has been made since the start: what an earlier life was parked for is over.
@@ -231,26 +232,33 @@ impl Life {
     /// One turn on a worker thread: take a batch, cut what is due; then ship and commit.
     async fn turn(&mut self, batch: Option<Batch>, all: bool) -> Result<(), Trouble> {
         let function = match (&batch, &self.plan.function) {
-            (Some(_), Some(_)) => Some(self.function().await?),
+            (Some(_), Some(call)) => {
+                let functions = Arc::clone(&self.lane.shared.functions);
+                Some(functions.get(&call.name, call.qualifier.as_deref()).await?)
+            }
             _ => None,
         };
-        let (worked, retries) = (batch.is_some(), self.plan.function.as_ref().map_or(0, |f| f.retries));
+        let worked = batch.is_some();
         let slots = if all { usize::MAX } else { SHIPS_MAX.saturating_sub(self.under_way) };
         let mut work = self.work.take().ok_or_else(|| Trouble::new("internal.lane", "a turn inside a turn"))?;
         let all = all || work.tracker.span() >= SPAN_RECORDS_MAX;
         let ran = match (&batch, function) {
-            (Some(batch), Some(function)) => Some(run_function(&self.lane, batch.clone(), function, retries).await?),
+            (Some(batch), Some(function)) => {
+                let (shared, plan) = (Arc::clone(&self.lane.shared), Arc::clone(&self.plan));
+                Some(run_function(&shared, &plan, batch, function).await?)
+            }
             _ => None,
         };
         let done = caught(&self.lane.shared.workers, move || {
             match (&batch, &ran) {
-                (Some(batch), Some(ran)) => work.take_ran(batch, ran)?,
+                (Some(batch), Some((ran, revision))) => work.take_ran(batch, ran, *revision)?,
                 (Some(batch), None) => work.take(batch)?,
                 (None, _) => {}
             }
             Ok((work.cut(all, slots)?, work))
         });
         let (cut, work) = done.await?.map_err(|error: window::Error| Trouble::new("delivery.encode", chain(&error)))?;
+        self.tell_revisions(&work);
         self.work = Some(work);
         for (finished, reason) in cut {
             self.send(finished, reason);
@@ -263,19 +271,22 @@ impl Life {
         self.commit_progress(Vec::new(), false).await
     }
 
-    /// The function in the version that the stream names, loaded once per version.
-    async fn function(&mut self) -> Result<Arc<dyn Transform>, Trouble> {
-        let Some(call) = &self.plan.function else {
-            return Err(Trouble::new("internal.lane", "no function"));
-        };
-        let functions = Arc::clone(&self.lane.shared.functions);
-        let (version, function) = functions.get(&call.name, call.version).await?;
-        // Windows hold outputs of one version: the intent names it.
-        if self.function.as_ref().is_some_and(|(old, _)| *old != version) {
-            Box::pin(self.turn(None, true)).await?;
+    /// Shows, and says in the log, which revisions of the function are at work and from which record on.
+    fn tell_revisions(&mut self, work: &Work) {
+        if work.revisions() == self.revisions {
+            return;
         }
-        self.function = Some((version, Arc::clone(&function)));
-        Ok(function)
+        for (revision, from) in work.revisions().iter().filter(|one| !self.revisions.contains(one)) {
+            tracing::info!(stream = self.lane.name, shard = %self.lane.shard, revision, %from, "a revision of the function is at work");
+        }
+        self.revisions = work.revisions().to_vec();
+        let lane = self.lane.shard.lane().0;
+        let told = self.revisions.iter().map(|(revision, from)| RevisionSince {
+            lane,
+            revision: *revision,
+            from_sequence: from.get(),
+        });
+        self.lane.gauges.work_by(lane, told.collect());
     }
 
     fn send(&mut self, finished: Finished, reason: Reason) {
@@ -317,7 +328,7 @@ impl Life {
             records: finished.records,
             error_type,
             partition,
-            function: self.plan.function.as_ref().zip(self.function.as_ref()).map(|(f, (v, _))| (f.name.clone(), *v)),
+            function: self.plan.function.as_ref().map(|f| (f.name.clone(), finished.revision)),
             table_version: finished.table_version,
         }
     }
@@ -451,13 +462,25 @@ impl Life {
 }
 
 /// Runs the function over a batch, on a thread for guests.
+/// Runs the function on its own threads; answers what it made of the batch, and which revision did.
 async fn run_function(
-    lane: &LaneContext,
-    batch: Batch,
-    function: Arc<dyn Transform>,
-    retries: u32,
-) -> Result<Ran, Trouble> {
-    caught(&lane.shared.guests, move || function.run(&batch, retries)).await
+    shared: &Arc<Shared>,
+    plan: &Plan,
+    batch: &Batch,
+    called: Called,
+) -> Result<(Arc<Ran>, u32), Trouble> {
+    let Some(call) = &plan.function else { return Err(Trouble::new("internal.lane", "no function")) };
+    let (retries, revision) = (call.retries, called.revision);
+    let (batch, source) = (batch.clone(), Arc::clone(&plan.source));
+    let (functions, name) = (Arc::clone(&shared.functions), call.name.clone());
+    let run = move || {
+        let ran = Arc::new(called.function.run(&batch, retries, &source));
+        // Gives its place back before the next batch asks for one.
+        drop(called);
+        functions.shadow(&name, &batch, &ran, &source);
+        ran
+    };
+    Ok((caught(&shared.guests, run).await?, revision))
 }
 
 /// An error with its causes, in one line.

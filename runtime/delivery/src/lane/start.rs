@@ -72,7 +72,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
         next_intent: shared.entropy.next_u64() >> 1,
         untold: Counts::default(),
         quiet_since: None,
-        function: None,
+        revisions: Vec::new(),
         owner,
         committed: false,
     })
@@ -97,7 +97,7 @@ pub(crate) async fn plan(lane: &Arc<LaneContext>, table_version: Option<u32>) ->
             .ok_or_else(|| Trouble::new("ResourceNotFoundException", format!("the stream {} is gone", lane.name)))?;
         let keys = millrace_encode::KeyRing::load(&shared.keys_path)
             .map_err(|e| Trouble::new("keys.read", super::chain(&e)))?;
-        Plan::new(stream, &shared.catalog, &keys, &shared.settings, table_version)
+        Plan::new(stream, lane.shard, &shared.catalog, &keys, &shared.settings, table_version)
     })
     .await
 }

@@ -67,11 +67,11 @@ fn an_object_tells_the_totals_that_were_decided_first() {
         let decided = members(&[(1, 0)], &[(0, 3)], false);
         let mut two = work(&node, decided.clone()).await;
         // No partition: an error line. And one for the third, which is missing.
-        two.take_ran(&batch(&["r"]), &ran(&[&["a", "b"]], "")).unwrap();
+        two.take_ran(&batch(&["r"]), &ran(&[&["a", "b"]], ""), 1).unwrap();
         let lines = cut(&mut two, |kind| *kind == Kind::Error(PROCESSING_FAILED));
         assert_eq!(lines, members(&[(0, 0), (2, 0)], &[(0, 3)], true));
         let mut one = work(&node, decided).await;
-        one.take_ran(&batch(&["r"]), &ran(&[&["a"]], "p")).unwrap();
+        one.take_ran(&batch(&["r"]), &ran(&[&["a"]], "p"), 1).unwrap();
         let data = cut(&mut one, |kind| matches!(kind, Kind::Data(_)));
         assert_eq!(data, members(&[(0, 0)], &[(0, 3)], false));
         node.stop().await;
@@ -90,7 +90,7 @@ fn an_object_tells_nothing_of_records_of_which_it_holds_no_output() {
         for data in [true, false] {
             let mut work = work(&node, Members::new()).await;
             let outputs = ran(&[&["{\"a\":1}", "no JSON"], &["no JSON", "no JSON"]], "");
-            work.take_ran(&batch(&["r", "s"]), &outputs).unwrap();
+            work.take_ran(&batch(&["r", "s"]), &outputs, 1).unwrap();
             let (kind, expected) = if data {
                 (Kind::Data(None), members(&[(0, 0)], &[(0, 2)], false))
             } else {

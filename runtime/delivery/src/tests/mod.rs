@@ -23,16 +23,16 @@ use millrace_catalog::{
 };
 use millrace_log::{Disk, FakeDisk, Journal, JournalSettings};
 use millrace_tasks::Workers;
-use millrace_transform::{Output, Ran};
+use millrace_transform::{BatchSource, Output, Ran};
 use millrace_types::{Batch, BatchBuilder, KIB, SeededEntropy, ShardId, SystemClock};
 use parking_lot::{Condvar, Mutex};
 
 use crate::DeliverySettings;
 use crate::budget::Budget;
 use crate::context::{LaneContext, Shared};
-use crate::functions::{Library, Transform};
 use crate::handle::StreamHandle;
 use crate::intent::Body;
+use crate::library::{Called, Library, Transform};
 use crate::status::{StreamStatusReport, Trouble};
 use crate::streams::{Streams, open_outbox};
 
@@ -175,7 +175,7 @@ pub(super) fn with_function(destination: &mut ObjectDestination) {
     destination.function = Some(FunctionCall {
         arn: "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
         name: "f".to_owned(),
-        version: None,
+        qualifier: None,
         retries: 0,
         buffer_bytes: 64 * KIB as u32,
         buffer_interval_s: 0,
@@ -302,6 +302,8 @@ type Script = Box<dyn FnMut(&Batch) -> Ran + Send>;
 pub(super) struct Scripted {
     script: Mutex<Option<Script>>,
     calls: AtomicU64,
+    /// Revisions that take turns, batch by batch; one when 0.
+    pub(super) revisions: Mutex<u64>,
 }
 
 impl Scripted {
@@ -357,7 +359,7 @@ impl std::fmt::Debug for Scripted {
 struct ScriptedFunction(Arc<Scripted>);
 
 impl Transform for ScriptedFunction {
-    fn run(&self, batch: &Batch, _retries: u32) -> Ran {
+    fn run(&self, batch: &Batch, _retries: u32, _source: &Arc<BatchSource>) -> Ran {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         let mut script = self.0.script.lock();
         let script = script.as_mut().expect("a stream with a function has a script");
@@ -367,10 +369,18 @@ impl Transform for ScriptedFunction {
 
 #[async_trait::async_trait]
 impl Library for Scripted {
-    async fn get(self: Arc<Self>, _name: &str, _version: Option<u32>) -> Result<(u32, Arc<dyn Transform>), Trouble> {
-        let function: Arc<dyn Transform> = Arc::new(ScriptedFunction(self));
-        Ok((1, function))
+    async fn get(self: Arc<Self>, _name: &str, _qualifier: Option<&str>) -> Result<Called, Trouble> {
+        let revisions = *self.revisions.lock();
+        let calls = self.calls.load(Ordering::SeqCst);
+        let revision = u32::try_from(1 + calls % revisions.max(1)).expect("a few");
+        Ok(Called { revision, function: Arc::new(ScriptedFunction(self)) })
     }
+
+    async fn again(self: Arc<Self>, name: &str, _revision: u32) -> Result<Called, Trouble> {
+        self.get(name, None).await
+    }
+
+    fn shadow(self: Arc<Self>, _name: &str, _batch: &Batch, _ran: &Arc<Ran>, _source: &Arc<BatchSource>) {}
 }
 
 /// Gives every record back as it is.

@@ -1,32 +1,115 @@
-//! `/v1/functions`: deploy, list, invoke.
+//! `/v1/functions`: deploy, list, invoke, logs, promote, roll back, shadow.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
 use serde_json::{Value, json};
 
-use super::{Admin, DeployOptions};
+use super::{Admin, DeployOptions, ShadowOptions};
 use crate::error::{ApiError, Code};
 use crate::ingest;
 use crate::percent::percent_decoded;
+use crate::route::Route;
 
 /// Letters of a function's name.
 const NAME_CHARS_MAX: usize = 64;
 /// Settings of one function.
 const SETTINGS_MAX: usize = 64;
+/// Letters of an alias.
+const ALIAS_CHARS_MAX: usize = 128;
+/// Hosts that one function is granted.
+const HTTP_HOSTS_MAX: usize = 64;
+/// The alias that is meant when none is named.
+const ALIAS: &str = "live";
+/// The longest wait for a log line, milliseconds.
+const LOG_WAIT_MS_MAX: u64 = 30_000;
 
 /// `PUT /v1/functions/{name}`: the body is the module.
 pub(crate) async fn deploy(admin: &dyn Admin, name: &str, parts: &Parts, module: Vec<u8>) -> Result<Value, ApiError> {
     check_name(name)?;
     let options = options(parts)?;
-    let version = admin.deploy(name, Bytes::from(module), options).await?;
-    to_json(&*version)
+    Ok(admin.deploy(name, Bytes::from(module), options).await?)
 }
 
 /// `GET /v1/functions`.
-pub(crate) fn list(admin: &dyn Admin) -> Result<Value, ApiError> {
-    let functions = admin.functions().iter().map(|f| to_json(&**f)).collect::<Result<Vec<_>, _>>()?;
-    Ok(json!({ "functions": functions }))
+pub(crate) fn list(admin: &dyn Admin) -> Value {
+    json!({ "functions": admin.functions() })
+}
+
+/// The other routes of one function.
+pub(crate) async fn answer(admin: &dyn Admin, route: Route<'_>, query: Option<&str>) -> Result<Value, ApiError> {
+    let name = match route {
+        Route::Function(name)
+        | Route::Logs(name)
+        | Route::Promote(name)
+        | Route::RollBack(name)
+        | Route::Shadow(name)
+        | Route::SetShadow(name)
+        | Route::EndShadow(name) => name,
+        _ => return Err(ApiError::new(Code::Internal, "a route of no function")),
+    };
+    check_name(name)?;
+    match route {
+        Route::Logs(_) => {
+            let [after, wait] = parameters(query, ["after", "wait-ms"])?;
+            let after = after.map_or(Ok(0), |text| number("after", &text))?;
+            let wait_ms = wait.map_or(Ok(0), |text| number("wait-ms", &text))?.min(LOG_WAIT_MS_MAX);
+            Ok(admin.logs(name, after, Duration::from_millis(wait_ms)).await?)
+        }
+        Route::Promote(_) => {
+            let [alias] = parameters(query, ["alias"])?;
+            Ok(admin.promote(name, alias.as_deref().unwrap_or(ALIAS)).await?)
+        }
+        Route::RollBack(_) => {
+            let [alias, to] = parameters(query, ["alias", "to"])?;
+            let to = to.map(|text| number("to", &text)).transpose()?;
+            Ok(admin.roll_back(name, alias.as_deref().unwrap_or(ALIAS), to).await?)
+        }
+        Route::SetShadow(_) => {
+            let [version, share] = parameters(query, ["version", "share"])?;
+            let version = version.map(|text| number("version", &text)).transpose()?;
+            let share = percent("share", share.as_deref().unwrap_or("100"))?;
+            Ok(admin.set_shadow(name, Some(ShadowOptions { version, share })).await?)
+        }
+        Route::EndShadow(_) => {
+            let [] = parameters(query, [])?;
+            Ok(admin.set_shadow(name, None).await?)
+        }
+        Route::Shadow(_) => {
+            let [] = parameters(query, [])?;
+            Ok(admin.shadow(name)?)
+        }
+        _ => {
+            let [] = parameters(query, [])?;
+            Ok(admin.function(name)?)
+        }
+    }
+}
+
+/// The parameters of a query by name; one that is not known, or is given twice, is refused.
+fn parameters<const N: usize>(query: Option<&str>, names: [&str; N]) -> Result<[Option<String>; N], ApiError> {
+    let mut found = [const { None }; N];
+    for (key, value) in pairs(query) {
+        let Some(at) = names.iter().position(|name| *name == key) else {
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(ApiError::invalid(format!("unknown query parameter {key:.80}: there is {there}")));
+        };
+        if found[at].replace(percent_decoded(value)?).is_some() {
+            return Err(twice("query parameter", key));
+        }
+    }
+    Ok(found)
+}
+
+/// A share that is given in percent.
+fn percent(name: &str, text: &str) -> Result<f64, ApiError> {
+    let value: f64 = number(name, text)?;
+    if (0.0..=100.0).contains(&value) {
+        return Ok(value / 100.0);
+    }
+    Err(ApiError::invalid(format!("{name} is from 0 to 100 percent, not {text:.40}")))
 }
 
 /// `POST /v1/functions/{name}/invoke[?version=N]`: the body is NDJSON.
@@ -38,16 +121,9 @@ pub(crate) async fn invoke(
     now_ms: i64,
 ) -> Result<Value, ApiError> {
     check_name(name)?;
-    let mut version = None;
-    for (key, value) in pairs(query) {
-        match key {
-            "version" if version.is_some() => return Err(twice("query parameter", key)),
-            "version" => version = Some(number(key, value)?),
-            other => return Err(ApiError::invalid(format!("unknown query parameter {other}: there is only version"))),
-        }
-    }
+    let [version] = parameters(query, ["version"])?;
     let batch = ingest::lines(input, now_ms)?;
-    Ok(admin.invoke(name, version, batch).await?)
+    Ok(admin.invoke(name, version.as_deref(), batch).await?)
 }
 
 /// Settings come as headers `x-millrace-setting-NAME` (names lower-cased by HTTP) or, with their
@@ -93,22 +169,48 @@ fn set(options: &mut DeployOptions, name: &str, value: &str) -> Result<(), ApiEr
         "memory-bytes" if options.memory_bytes.is_some() => return Err(twice("deploy option", name)),
         "deadline-ms" if options.deadline_ms.is_some() => return Err(twice("deploy option", name)),
         "warm" if options.warm.is_some() => return Err(twice("deploy option", name)),
+        "alias" if options.alias.is_some() => return Err(twice("deploy option", name)),
+        "weight" if options.weight.is_some() => return Err(twice("deploy option", name)),
+        "alias" => {
+            check_alias(value)?;
+            options.alias = Some(value.to_owned());
+        }
+        "weight" => options.weight = Some(percent(name, value)?),
+        "grant.http" if options.http_hosts.len() >= HTTP_HOSTS_MAX => {
+            return Err(ApiError::invalid(format!("a function is granted at most {HTTP_HOSTS_MAX} hosts")));
+        }
+        "grant.http" => options.http_hosts.push(value.to_owned()),
+        "grant.key-value" => options.key_value = boolean(name, value)?,
         "memory-bytes" => options.memory_bytes = Some(number(name, value)?),
         "deadline-ms" => options.deadline_ms = Some(number(name, value)?),
-        "warm" => {
-            options.warm = Some(match value {
-                "true" | "1" => true,
-                "false" | "0" => false,
-                _ => return Err(ApiError::invalid("warm is true or false")),
-            });
-        }
+        "warm" => options.warm = Some(boolean(name, value)?),
         other => {
             return Err(ApiError::invalid(format!(
-                "unknown deploy option {other}: there are setting.NAME, memory-bytes, deadline-ms and warm"
+                "unknown deploy option {other:.80}: there are setting.NAME, memory-bytes, deadline-ms, warm, alias, weight, \
+                 grant.http and grant.key-value"
             )));
         }
     }
     Ok(())
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(ApiError::invalid(format!("{name} is true or false"))),
+    }
+}
+
+fn check_alias(alias: &str) -> Result<(), ApiError> {
+    let good = (1..=ALIAS_CHARS_MAX).contains(&alias.len())
+        && alias.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && !alias.bytes().all(|b| b.is_ascii_digit());
+    if good {
+        return Ok(());
+    }
+    let text = format!("an alias is 1 to {ALIAS_CHARS_MAX} of a-z, A-Z, 0-9, _ and -, and not a number");
+    Err(ApiError::slugged(Code::InvalidArgument, "function.alias", text))
 }
 
 /// Of two, one would be dropped unseen.

@@ -6,21 +6,22 @@ mod schemas;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millrace_catalog::{FunctionVersion, Table};
+use millrace_catalog::Table;
 use millrace_types::Batch;
 
 use crate::error::{ApiError, Code};
 
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use functions::options;
-pub(crate) use functions::{deploy, invoke, list as list_functions};
+pub(crate) use functions::{answer as answer_functions, deploy, invoke, list as list_functions};
 pub(crate) use schemas::{list as list_schemas, put as put_schema};
 
 /// How a function is to run; `None` takes the server's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeployOptions {
     /// What the guest reads through the settings interface.
     pub settings: BTreeMap<String, String>,
@@ -30,6 +31,23 @@ pub struct DeployOptions {
     pub deadline_ms: Option<u32>,
     /// Keep instances between batches.
     pub warm: Option<bool>,
+    /// Hosts that it may send requests to.
+    pub http_hosts: Vec<String>,
+    /// It may keep state.
+    pub key_value: bool,
+    /// The alias that gets the new version.
+    pub alias: Option<String>,
+    /// Its share of the alias's calls, above 0 and below 1; all of them when `None`.
+    pub weight: Option<f64>,
+}
+
+/// A version on a share of the live batches, unseen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShadowOptions {
+    /// The version; `$LATEST` when `None`.
+    pub version: Option<u32>,
+    /// Share of the batches, above 0 and up to 1.
+    pub share: f64,
 }
 
 /// What kind of refusal an [`AdminError`] is.
@@ -41,6 +59,10 @@ pub enum AdminErrorKind {
     NotFound,
     /// A limit of sizes or numbers: 413.
     TooLarge,
+    /// What is there is another thing than was thought: 409.
+    Conflict,
+    /// Too much at once: 429.
+    Throttled,
     /// Try again: 503.
     Unavailable,
     /// The server's own trouble: 500.
@@ -77,20 +99,33 @@ pub struct Metric {
 /// The server behind the admin routes.
 #[async_trait]
 pub trait Admin: Send + Sync + std::fmt::Debug {
-    /// Checks, compiles and stores `module` as the next version of the function `name`.
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<Arc<FunctionVersion>, AdminError>;
+    /// Checks, compiles and stores `module` as the next version of the function `name`; answers what is live.
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<serde_json::Value, AdminError>;
 
-    /// All versions of all functions, by name and number.
-    fn functions(&self) -> Vec<Arc<FunctionVersion>>;
+    /// All functions by name, each as JSON.
+    fn functions(&self) -> Vec<serde_json::Value>;
 
-    /// Runs `input` through a version of the function `name` (the newest when `None`), delivers
+    /// A function with its versions and aliases.
+    fn function(&self, name: &str) -> Result<serde_json::Value, AdminError>;
+
+    /// Runs `input` through a version or an alias of the function `name` (`$LATEST` when `None`), delivers
     /// nothing, and answers the table of outcomes as JSON.
-    async fn invoke(&self, name: &str, version: Option<u32>, input: Batch) -> Result<serde_json::Value, AdminError>;
+    async fn invoke(&self, name: &str, qualifier: Option<&str>, input: Batch) -> Result<serde_json::Value, AdminError>;
+
+    /// Log lines of a function behind number `after`; waits for one up to `wait`.
+    async fn logs(&self, name: &str, after: u64, wait: Duration) -> Result<serde_json::Value, AdminError>;
+
+    /// Makes an alias's second version its only one.
+    async fn promote(&self, name: &str, alias: &str) -> Result<serde_json::Value, AdminError>;
+
+    /// Takes an alias back to the version before, or to `to`.
+    async fn roll_back(&self, name: &str, alias: &str, to: Option<u32>) -> Result<serde_json::Value, AdminError>;
+
+    /// Starts or ends a function's shadow.
+    async fn set_shadow(&self, name: &str, shadow: Option<ShadowOptions>) -> Result<serde_json::Value, AdminError>;
+
+    /// What a function's shadow has shown.
+    fn shadow(&self, name: &str) -> Result<serde_json::Value, AdminError>;
 
     /// Checks and stores the definition of a table as its next version.
     async fn put_table(&self, database: &str, table: &str, definition: String) -> Result<Arc<Table>, AdminError>;
@@ -117,6 +152,8 @@ impl From<AdminError> for ApiError {
             AdminErrorKind::Invalid => Code::InvalidArgument,
             AdminErrorKind::NotFound => Code::NotFound,
             AdminErrorKind::TooLarge => Code::TooLarge,
+            AdminErrorKind::Conflict => Code::ResourceInUse,
+            AdminErrorKind::Throttled => Code::LimitExceeded,
             AdminErrorKind::Unavailable => Code::ServiceUnavailable,
             AdminErrorKind::Internal => Code::Internal,
         };

@@ -114,6 +114,7 @@ mod tests {
             object_bytes: 30,
             put_failures: 0,
             lanes: 1,
+            function_revisions: Vec::new(),
             parked: None,
         }
     }

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use millrace_auth::{AccessKeys, Policy};
-use millrace_catalog::{FunctionVersion, NewStream, Place, Stream, StreamStatus, Table};
+use millrace_catalog::{NewStream, Place, Stream, StreamStatus, Table};
 use millrace_delivery::{AppendError, Appended, DeleteError, StreamStatusReport};
 use millrace_types::{Batch, Clock, Counts, ManualClock, SeededEntropy, Seq, ShardId, StreamId};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::functions::Functions;
-use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
+use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 use crate::backend::Backend;
 use crate::lambda::backend::LambdaBackend;
 use crate::settings::FrontSettings;
@@ -124,6 +124,7 @@ impl Backend for Memory {
                 object_bytes: 0,
                 put_failures: 0,
                 lanes: 1,
+                function_revisions: Vec::new(),
                 parked: None,
             })
             .collect()
@@ -139,38 +140,46 @@ pub(super) struct Desk {
 
 #[async_trait]
 impl Admin for Desk {
-    async fn deploy(
-        &self,
-        name: &str,
-        module: Bytes,
-        options: DeployOptions,
-    ) -> Result<Arc<FunctionVersion>, AdminError> {
+    async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<Value, AdminError> {
         if module.is_empty() {
             let message = "The module is empty".to_owned();
             return Err(AdminError { kind: AdminErrorKind::Invalid, slug: "function.module", message });
         }
         let mut deployed = self.deployed.lock();
-        deployed.push((name.to_owned(), module, options.clone()));
-        Ok(Arc::new(FunctionVersion {
-            name: name.to_owned(),
-            version: u32::try_from(deployed.len()).expect("few"),
-            sha256: String::new(),
-            created_ms: NOW_MS,
-            component_bytes: 1,
-            imports: Vec::new(),
-            settings: options.settings,
-            memory_bytes: 1,
-            deadline_ms: 1,
-            warm: false,
-        }))
+        deployed.push((name.to_owned(), module, options));
+        Ok(json!({ "name": name, "version": deployed.len(), "component_bytes": 1 }))
     }
 
-    fn functions(&self) -> Vec<Arc<FunctionVersion>> {
+    fn functions(&self) -> Vec<Value> {
         Vec::new()
     }
 
-    async fn invoke(&self, name: &str, version: Option<u32>, input: Batch) -> Result<Value, AdminError> {
-        Ok(json!({ "name": name, "version": version, "records": input.len() }))
+    fn function(&self, name: &str) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name }))
+    }
+
+    async fn invoke(&self, name: &str, qualifier: Option<&str>, input: Batch) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name, "version": qualifier, "records": input.len() }))
+    }
+
+    async fn logs(&self, name: &str, after: u64, wait: Duration) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name, "after": after, "wait": wait.as_millis() as u64 }))
+    }
+
+    async fn promote(&self, name: &str, alias: &str) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name, "alias": alias }))
+    }
+
+    async fn roll_back(&self, name: &str, alias: &str, to: Option<u32>) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name, "alias": alias, "to": to }))
+    }
+
+    async fn set_shadow(&self, name: &str, shadow: Option<ShadowOptions>) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name, "shadow": shadow.map(|s| json!([s.version, s.share])) }))
+    }
+
+    fn shadow(&self, name: &str) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name }))
     }
 
     async fn put_table(&self, database: &str, table: &str, definition: String) -> Result<Arc<Table>, AdminError> {

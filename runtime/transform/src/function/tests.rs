@@ -172,10 +172,10 @@ fn what_asks_for_too_much_does_not_load() {
     let other = text("component").replace("(field \"first-sequence\" u64)", "(field \"first-sequence\" s64)");
     let other = other.replace(";; BODY", &text("identity"));
     assert!(
-        matches!(load(&wat::parse_str(other).unwrap()), crate::Error::NoTransform(text) if text.contains("first-sequence")
+        matches!(load(&wat::parse_str(other).unwrap()), crate::Error::World(text) if text.contains("first-sequence")
         || text.contains("u64"))
     );
-    assert!(matches!(load(&wat::parse_str("(component)").unwrap()), crate::Error::NoTransform(_)));
+    assert!(matches!(load(&wat::parse_str("(component)").unwrap()), crate::Error::World(_)));
 }
 
 #[test]

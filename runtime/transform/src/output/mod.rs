@@ -6,13 +6,15 @@ use crate::abi::RawOutput;
 use crate::error::cut;
 
 /// Partition keys that an output may carry, as at AWS.
-const PARTITION_NAMES_MAX: usize = 50;
+pub(crate) const PARTITION_NAMES_MAX: usize = 50;
 /// Bytes of a partition key's name; an object key has 1024 in all.
-const PARTITION_NAME_BYTES_MAX: usize = 256;
+pub(crate) const PARTITION_NAME_BYTES_MAX: usize = 256;
 /// Bytes that the partition keys of one output take at most: their values and the ends of these.
 const PARTITION_BYTES_MAX: usize = PAYLOAD_BYTES_MAX;
 /// Bytes of a failure's reason that are kept.
 pub(crate) const REASON_BYTES_MAX: usize = 1024;
+/// The wire text for a record that the function marked as failed (firehose reference, section 5).
+pub(crate) const PROCESSING_FAILED: &str = "ProcessingFailed status set for record";
 
 /// The records that a batch became.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

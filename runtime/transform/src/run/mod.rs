@@ -1,13 +1,18 @@
-//! A whole batch, whatever the function does: tried again, halved until what cannot be processed
-//! stands alone, and never for longer than a bounded time. Every record ends in the output, in the
+//! A whole batch, whatever the function does: tried again, halved (world `transform`) until what cannot
+//! be processed stands alone, and never for longer than a bounded time. Every record ends in the output, in the
 //! failures, or dropped by the function.
+
+mod events;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_types::Batch;
 
-use crate::{CallError, Function, Output};
+use crate::call::BatchSource;
+use crate::error::cut;
+use crate::output::{PROCESSING_FAILED, REASON_BYTES_MAX};
+use crate::{CallError, Function, Invocation, Output, World};
 
 /// Calls of one batch that may fail before the rest of it is given up: a trap costs some
 /// microseconds, and isolating one record of 500 takes ten failing calls.
@@ -19,8 +24,6 @@ const DEADLINES_IN_ALL: u32 = 8;
 
 /// The wire text for a function that failed (firehose reference, section 5).
 const FUNCTION_ERROR: &str = "The Lambda function was successfully invoked but it returned an error result.";
-/// The wire text for a record that the function marked as failed.
-const PROCESSING_FAILED: &str = "ProcessingFailed status set for record";
 
 /// What became of a batch. A record in neither was dropped by the function.
 #[derive(Debug, Default)]
@@ -64,20 +67,45 @@ pub struct RunStats {
     pub failed_calls: u32,
     /// Of these, calls that ran past their deadline.
     pub deadlines: u32,
+    /// The calls that gave no output by kind, at the places of [`CallError::KINDS`].
+    pub failed_by_kind: [u32; CallError::KINDS.len()],
+    /// Calls for which a new instance was made.
+    pub cold_starts: u32,
     /// Time in calls.
     pub duration: Duration,
+    /// The part of it in which new instances were made and initialised.
+    pub init_duration: Duration,
     /// Most bytes that an instance's memories had.
     pub memory_high_water_bytes: usize,
+    /// WebAssembly operations, about: 0 on a host that does not count them.
+    pub fuel: u64,
 }
 
 impl Function {
-    /// Runs the function over `batch` on this thread. An error that the function returns for the
-    /// whole batch is tried again up to `retries` times before the batch is halved; a record that
-    /// fails alone is tried once more (not with `retries` 0, nor after an invalid output).
+    /// As [`Self::run_from`], from the source of the function's [`Setup`](crate::Setup).
     #[must_use]
     pub fn run(&self, batch: &Batch, retries: u32) -> Ran {
-        let mut run = Run { function: self, batch, retries, ran: Ran::default(), spent: Duration::ZERO };
+        self.run_from(batch, retries, &self.shared.source)
+    }
+
+    /// Runs the function over `batch` from `source` on this thread.
+    ///
+    /// World `transform`: an error that the function returns for the
+    /// whole batch is tried again up to `retries` times before the batch is halved; a record that
+    /// fails alone is tried once more (not with `retries` 0, nor after an invalid output).
+    ///
+    /// World `handler`: the batch becomes Firehose's event for a transformation, or several where one
+    /// would pass [`EVENT_BYTES_MAX`](crate::EVENT_BYTES_MAX), and the answer is read as Firehose reads
+    /// it. An event that fails is tried again up to `retries` times, then all its records fail; an answer
+    /// that is none is not tried again.
+    #[must_use]
+    pub fn run_from(&self, batch: &Batch, retries: u32, source: &Arc<BatchSource>) -> Ran {
+        let mut run = Run { function: self, batch, source, retries, ran: Ran::default(), spent: Duration::ZERO };
         if batch.is_empty() {
+            return run.ran;
+        }
+        if self.world() == World::Handler {
+            run.events();
             return run.ran;
         }
         // Parts that are still to be done, the first on top, so that outputs come in order.
@@ -124,6 +152,7 @@ struct PartFailed {
 struct Run<'a> {
     function: &'a Function,
     batch: &'a Batch,
+    source: &'a Arc<BatchSource>,
     retries: u32,
     ran: Ran,
     /// Time in calls of parts of the batch.
@@ -148,15 +177,14 @@ impl Run<'_> {
             tries += 1;
             attempts += 1;
             let error = match self.call(batch, deadline, whole) {
-                Ok(output) if self.ran.output.fits(&output) => {
+                Ok(output) => {
                     self.take(output, part.from, attempts);
                     return Ok(());
                 }
-                Ok(_) => CallError::OutputTooLarge { bytes_max: millrace_types::PAYLOAD_BYTES_MAX },
                 Err(error) => error,
             };
             let again = match error {
-                CallError::Returned(_) if whole => self.retries,
+                CallError::Returned(_) | CallError::State(_) if whole => self.retries,
                 CallError::Invalid(_) => 0,
                 _ if part.len() == 1 => self.retries.min(1),
                 _ => 0,
@@ -168,19 +196,27 @@ impl Run<'_> {
     }
 
     fn call(&mut self, batch: &Batch, deadline: Duration, whole: bool) -> Result<Output, CallError> {
-        let invocation = self.function.call_within(batch, deadline);
-        let stats = &mut self.ran.stats;
-        stats.calls += 1;
-        stats.duration += invocation.duration;
-        stats.memory_high_water_bytes = stats.memory_high_water_bytes.max(invocation.memory_high_water_bytes);
-        if let Err(error) = &invocation.output {
-            stats.failed_calls += 1;
-            stats.deadlines += u32::from(matches!(error, CallError::Deadline { .. }));
-        }
+        let invocation = self.function.transform(batch, deadline, self.source, |output| self.ran.output.fits(output));
         if !whole {
             self.spent += invocation.duration;
         }
+        self.count(&invocation);
         invocation.output
+    }
+
+    fn count<T>(&mut self, invocation: &Invocation<T>) {
+        let stats = &mut self.ran.stats;
+        stats.calls += 1;
+        stats.cold_starts += u32::from(invocation.cold_start);
+        stats.duration += invocation.duration;
+        stats.init_duration += invocation.init_duration;
+        stats.memory_high_water_bytes = stats.memory_high_water_bytes.max(invocation.memory_high_water_bytes);
+        stats.fuel = stats.fuel.saturating_add(invocation.fuel.unwrap_or(0));
+        if let Err(error) = &invocation.output {
+            stats.failed_calls += 1;
+            stats.failed_by_kind[error.kind_index()] += 1;
+            stats.deadlines += u32::from(matches!(error, CallError::Deadline { .. }));
+        }
     }
 
     /// Half a batch needs less time than the whole; twice its share leaves room, and a tenth of the
@@ -218,10 +254,15 @@ impl Run<'_> {
                 attempts,
             });
         }
+        self.append(output, from);
+    }
+
+    /// Puts what records `from..` became behind what is there; it fits.
+    fn append(&mut self, output: Output, from: usize) {
         if self.ran.output.is_empty() && from == 0 {
             self.ran.output = output;
         } else {
-            self.ran.output.append(output, offset);
+            self.ran.output.append(output, index(from));
         }
     }
 
@@ -248,6 +289,11 @@ impl Run<'_> {
                 ("Lambda.FunctionTimedOut", format!("The function did not end within {deadline_ms} ms: {error}"))
             }
             CallError::Invalid(_) => ("Lambda.InvalidReturnFormat", error.to_string()),
+            CallError::NotJson(_) => ("Lambda.JsonProcessingException", error.to_string()),
+            // A handler's words are as long as an answer may be.
+            CallError::Returned(words) => {
+                ("Lambda.FunctionError", format!("{FUNCTION_ERROR} {}", cut(words, REASON_BYTES_MAX)))
+            }
             _ => ("Lambda.FunctionError", format!("{FUNCTION_ERROR} {error}")),
         }
     }
@@ -258,5 +304,7 @@ fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
+#[cfg(test)]
+mod event_tests;
 #[cfg(test)]
 mod tests;

@@ -66,6 +66,20 @@ impl Remote {
         self.stale.load(Ordering::Relaxed)
     }
 
+    /// The store and the path of a key.
+    pub(crate) fn find(&self, key: &str) -> Result<(std::sync::Arc<dyn ObjectStore>, Path), String> {
+        self.access.find(key)
+    }
+
+    /// What a read has failed of.
+    pub(crate) fn explain_read(&self, error: &object_store::Error, key: &str) -> SinkError {
+        let error = classify::explain(error, self.place(key));
+        if classify::is_about_credentials(&error.code) {
+            self.stale.store(true, Ordering::Relaxed);
+        }
+        error
+    }
+
     fn place<'a>(&'a self, key: &'a str) -> Place<'a> {
         Place { bucket: &self.bucket, key, location: &self.location }
     }

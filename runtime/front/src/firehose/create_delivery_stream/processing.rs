@@ -11,6 +11,8 @@ const PROCESSORS_MAX: usize = 5;
 const RETRIES_MAX: u32 = 300;
 /// `BufferIntervalInSeconds` at most.
 const BUFFER_INTERVAL_S_MAX: u32 = 900;
+/// Letters of an alias.
+const ALIAS_CHARS_MAX: usize = 128;
 /// Letters of a function's name.
 const FUNCTION_NAME_CHARS_MAX: usize = 64;
 /// Values of `NumberOfRetries`, `BufferSizeInMBs` and `BufferIntervalInSeconds` when none are given.
@@ -103,7 +105,7 @@ fn lambda(parameters: &Parameters<'_>, role_arn: &str) -> Result<(FunctionCall, 
     let Some(arn) = parameters.get("LambdaArn") else {
         return Err(ApiError::invalid("LambdaArn is required when Lambda processor is used."));
     };
-    let (name, version) = lambda_arn(arn)?;
+    let (name, qualifier) = lambda_arn(arn)?;
     let retries_text = parameters.get("NumberOfRetries").unwrap_or(DEFAULTS.0);
     let retries = retries_text
         .parse()
@@ -134,8 +136,14 @@ fn lambda(parameters: &Parameters<'_>, role_arn: &str) -> Result<(FunctionCall, 
         ("BufferIntervalInSeconds", interval),
     ];
     let shown = shown.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let call =
-        FunctionCall { arn: arn.to_owned(), name: name.to_owned(), version, retries, buffer_bytes, buffer_interval_s };
+    let call = FunctionCall {
+        arn: arn.to_owned(),
+        name: name.to_owned(),
+        qualifier,
+        retries,
+        buffer_bytes,
+        buffer_interval_s,
+    };
     Ok((call, shown))
 }
 
@@ -146,9 +154,9 @@ fn buffer_bytes(size: &str) -> Option<u32> {
     (0.2..=3.0).contains(&mib).then_some((mib * 1_048_576.0) as u32)
 }
 
-/// Name and version of `arn:aws:lambda:REGION:ACCOUNT:function:NAME[:VERSION|:$LATEST]`. Whether the
+/// Name and qualifier of `arn:aws:lambda:REGION:ACCOUNT:function:NAME[:VERSION|:ALIAS|:$LATEST]`. Whether the
 /// function exists is not checked, as at AWS: it may be deployed later.
-fn lambda_arn(arn: &str) -> Result<(&str, Option<u32>), ApiError> {
+fn lambda_arn(arn: &str) -> Result<(&str, Option<String>), ApiError> {
     let invalid = || ApiError::invalid("Invalid lambda ARN.");
     let parts: Vec<&str> = arn.split(':').collect();
     let (head, name, qualifier) = match parts.as_slice() {
@@ -173,11 +181,10 @@ fn lambda_arn(arn: &str) -> Result<(&str, Option<u32>), ApiError> {
     match qualifier {
         None | Some("$LATEST") => Ok((name, None)),
         Some(version) if version.bytes().all(|b| b.is_ascii_digit()) => {
-            version.parse().ok().filter(|v| *v > 0).map(|v| (name, Some(v))).ok_or_else(invalid)
+            let number = version.parse::<u32>().ok().filter(|v| *v > 0).ok_or_else(invalid)?;
+            Ok((name, Some(number.to_string())))
         }
-        Some(alias) if is_name(alias, b"_-") => Err(ApiError::invalid(format!(
-            "The alias {alias} in LambdaArn is not supported by Millrace: name a version by its number, or $LATEST"
-        ))),
+        Some(alias) if alias.len() <= ALIAS_CHARS_MAX && is_name(alias, b"_-") => Ok((name, Some(alias.to_owned()))),
         Some(_) => Err(invalid()),
     }
 }

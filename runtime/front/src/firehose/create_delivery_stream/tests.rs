@@ -205,15 +205,19 @@ fn functions_are_named_by_arn() {
     let destination =
         good(&lambda(&[("LambdaArn", &full), ("BufferSizeInMBs", "0.5"), ("BufferIntervalInSeconds", "0")]));
     let call = destination.function.expect("a function");
-    assert_eq!((call.name.as_str(), call.version, call.retries), ("f", Some(7), 3));
+    assert_eq!((call.name.as_str(), call.qualifier.as_deref(), call.retries), ("f", Some("7"), 3));
     assert_eq!((call.buffer_bytes, call.buffer_interval_s), (524_288, 0));
     let shown = destination.processing.expect("shown").processors;
     let names: Vec<&str> = shown[0].1.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["LambdaArn", "NumberOfRetries", "RoleArn", "BufferSizeInMBs", "BufferIntervalInSeconds"]);
     assert_eq!(shown[0].1[2].1, "arn:aws:iam::123456789012:role/r");
     for arn in [ARN.to_owned(), format!("{ARN}:$LATEST")] {
-        assert_eq!(good(&lambda(&[("LambdaArn", &arn)])).function.expect("a function").version, None);
+        assert_eq!(good(&lambda(&[("LambdaArn", &arn)])).function.expect("a function").qualifier, None);
     }
+
+    let alias = format!("{ARN}:live");
+    let call = good(&lambda(&[("LambdaArn", &alias)])).function.expect("a function");
+    assert_eq!(call.qualifier.as_deref(), Some("live"));
 
     let table: [(&[(&str, &str)], &str); 9] = [
         (&[], "LambdaArn is required when Lambda processor is used."),
@@ -227,7 +231,7 @@ fn functions_are_named_by_arn() {
         (&[("LambdaArn", ARN), ("BufferSizeInMBs", "NaN"), ("BufferIntervalInSeconds", "1")], "between 0.2 and 3."),
         (&[("LambdaArn", ARN), ("BufferSizeInMBs", "1"), ("BufferIntervalInSeconds", "901")], "between 0 and 900."),
         (&[("LambdaArn", ARN), ("Delimiter", "x")], "The parameter Delimiter does not belong"),
-        (&[("LambdaArn", "arn:aws:lambda:eu-west-1:123456789012:function:f:live")], "alias live"),
+        (&[("LambdaArn", "arn:aws:lambda:eu-west-1:123456789012:function:f:li.ve")], "Invalid lambda ARN."),
     ];
     for (parameters, wanted) in table {
         refused(&lambda(parameters), Code::InvalidArgument, wanted);

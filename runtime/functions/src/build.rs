@@ -1,0 +1,103 @@
+//! Builds: a revision's code is compiled in the bounded child, sealed, stored and started once. Then, and
+//! only then, it is what `$LATEST` is.
+
+use std::sync::{Arc, Weak};
+
+use millrace_catalog::{BuildFailure, BuildState, LastUpdate, Revision};
+use millrace_transform::{Error as ModuleError, Module, seal};
+use tokio::sync::mpsc;
+
+use crate::change::drop_unused;
+use crate::error::chain;
+use crate::loaded::limits_of;
+use crate::{Error, Functions};
+
+impl Functions {
+    /// Has a revision built.
+    pub(crate) fn build_later(&self, name: &str, revision: u32) {
+        // The builder lives as long as the platform.
+        drop(self.to_build.send((name.to_owned(), revision)));
+        self.tell_change();
+    }
+
+    /// Builds what comes, one after the other.
+    pub(crate) async fn run_builds(functions: Weak<Self>, mut builds: mpsc::UnboundedReceiver<(String, u32)>) {
+        while let Some((name, number)) = builds.recv().await {
+            let Some(functions) = functions.upgrade() else { return };
+            let Some(revision) = functions.revision(&name, number) else { continue };
+            millrace_tasks::blocking(move || functions.build(&revision)).await;
+        }
+    }
+
+    /// Builds a revision and says in the catalog what came of it.
+    pub(crate) fn build(&self, revision: &Revision) {
+        if revision.state != BuildState::Building {
+            return;
+        }
+        let outcome = self.build_module(revision);
+        if let Err(error) = self.settle(revision, outcome.as_ref().err()) {
+            // It stays `Building`; the next start builds it again.
+            tracing::error!(
+                function = revision.function,
+                revision = revision.number,
+                error = chain(&error),
+                "the outcome of a build could not be stored"
+            );
+        }
+        self.tell_change();
+    }
+
+    fn build_module(&self, revision: &Revision) -> Result<(), ModuleError> {
+        let module = self.module(revision)?;
+        self.host.try_start(&module, limits_of(&revision.config))
+    }
+
+    fn settle(&self, revision: &Revision, failed: Option<&ModuleError>) -> Result<(), Error> {
+        let (name, number) = (&revision.function, revision.number);
+        let failure = failed.map(|error| BuildFailure {
+            slug: error.slug().to_owned(),
+            reason: format!("function {name}: {}", chain(error)),
+        });
+        self.catalog.edit_function(name, |edit| {
+            let Some(built) = edit.revisions.get(&number) else { return Ok(()) };
+            let state = failure.clone().map_or(BuildState::Active, BuildState::Failed);
+            let built = Arc::new(Revision { state, ..(**built).clone() });
+            edit.revisions.insert(number, built);
+            if edit.function.last_update == LastUpdate::InProgress(number) {
+                match &failure {
+                    None => {
+                        edit.function.latest = number;
+                        edit.function.last_update = LastUpdate::Successful;
+                    }
+                    Some(failure) => edit.function.last_update = LastUpdate::Failed(failure.clone()),
+                }
+            }
+            drop_unused(edit);
+            Ok::<_, Error>(())
+        })?;
+        match &failure {
+            None => tracing::info!(function = name, revision = number, "built"),
+            Some(failure) => tracing::warn!(function = name, revision = number, why = failure.reason, "does not build"),
+        }
+        Ok(())
+    }
+
+    /// The loaded module of a revision: from its sealed code, or, where there is none that this engine can
+    /// run, compiled from the stored component. Blocks.
+    pub(crate) fn module(&self, revision: &Revision) -> Result<Arc<Module>, ModuleError> {
+        let sha256 = &revision.code.sha256;
+        match self.host.load(&self.files.sealed_path(sha256), &self.key) {
+            Err(ModuleError::Recompile | ModuleError::Artifact | ModuleError::Io { .. }) => {}
+            other => return other,
+        }
+        let _one = self.building.lock();
+        let failed = |what| move |source| ModuleError::Io { what, source };
+        let component = self.files.component(sha256).map_err(failed("reading a stored component"))?;
+        let sealed = seal(&self.compiler.compile(&component)?, &self.key)?;
+        // The next start compiles once more when this cannot be kept.
+        if let Err(error) = self.files.put_sealed(sha256, &sealed) {
+            tracing::warn!(function = revision.function, %error, "compiled code could not be stored");
+        }
+        self.host.load_bytes(&sealed, &self.key)
+    }
+}

@@ -1,0 +1,496 @@
+//! Changes of a function: made, updated, published, deleted, tagged, bounded.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millrace_catalog::{
+    BuildState, Code, Configuration, EventConfig, Function, FunctionEdit, LastUpdate, Published, Revision, Shadow,
+};
+use millrace_transform::Grants;
+
+use crate::files::{sha256_base64, sha256_hex};
+use crate::granted::check_hosts;
+use crate::resolve::LATEST;
+use crate::{Error, Functions};
+
+/// Revisions of one function that nothing points at are kept for objects under way, this many.
+const UNPUBLISHED_KEPT: usize = 16;
+/// Memory that a function may be given, bytes.
+const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
+/// Time that a function may be given for one call, milliseconds: 15 minutes, as at AWS.
+const TIMEOUT_MS_MAX: u32 = 900_000;
+/// `ConcurrentExecutions` of the account, and what must stay unreserved of it.
+pub(crate) const CONCURRENCY_MAX: u32 = 1_000;
+pub(crate) const UNRESERVED_MIN: u32 = 100;
+
+/// Code as a client gave it.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// The module or component.
+    pub module: Vec<u8>,
+    /// SHA-256 of what was uploaded (a zip, perhaps), base64.
+    pub sha256: String,
+    /// Bytes of what was uploaded.
+    pub bytes: u64,
+}
+
+impl Upload {
+    /// A bare module.
+    #[must_use]
+    pub fn bare(module: Vec<u8>) -> Self {
+        Self { sha256: sha256_base64(&module), bytes: module.len() as u64, module }
+    }
+}
+
+/// A function to be made.
+#[derive(Debug, Clone)]
+pub struct NewFunction {
+    /// Its name, checked.
+    pub name: String,
+    /// Its code.
+    pub upload: Upload,
+    /// The world that the code must export, when the client named one.
+    pub world: Option<String>,
+    /// How it runs.
+    pub config: Configuration,
+    /// Its tags, checked.
+    pub tags: BTreeMap<String, String>,
+    /// Publish version 1 with it.
+    pub publish: bool,
+}
+
+/// A change of `$LATEST`.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// New code.
+    pub upload: Option<Upload>,
+    /// The world that the code must export, when the client named one.
+    pub world: Option<String>,
+    /// New configuration.
+    pub config: Option<Configuration>,
+    /// Only if `$LATEST` has this `RevisionId`.
+    pub revision_id: Option<String>,
+    /// Publish a version with it.
+    pub publish: bool,
+    /// Check everything, change nothing.
+    pub dry_run: bool,
+}
+
+impl Functions {
+    /// Makes a function; its first revision is being built when this returns.
+    ///
+    /// # Errors
+    /// [`Error::FunctionExists`], and what is wrong with the code.
+    pub async fn create(self: &Arc<Self>, new: NewFunction) -> Result<Arc<Function>, Error> {
+        let functions = Arc::clone(self);
+        millrace_tasks::blocking(move || functions.create_blocking(new)).await
+    }
+
+    fn create_blocking(&self, new: NewFunction) -> Result<Arc<Function>, Error> {
+        check(&new.config)?;
+        let arn = self.arn(&new.name);
+        if self.catalog.snapshot().function(&new.name).is_some() {
+            return Err(Error::FunctionExists(new.name));
+        }
+        let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config)?;
+        let now_ms = self.clock.now_ms();
+        let revision = Revision {
+            function: new.name.clone(),
+            number: 1,
+            created_ms: now_ms,
+            code,
+            config: new.config,
+            state: BuildState::Building,
+        };
+        let mut function = Function {
+            name: new.name,
+            arn,
+            created_ms: now_ms,
+            latest: 1,
+            last_revision: 1,
+            last_update: LastUpdate::Successful,
+            revision_id: self.entropy.uuid(),
+            versions: BTreeMap::new(),
+            last_version: 0,
+            aliases: BTreeMap::new(),
+            reserved_concurrency: None,
+            tags: new.tags,
+            event_configs: BTreeMap::new(),
+            shadow: None,
+        };
+        if new.publish {
+            let description = revision.config.description.clone();
+            let published =
+                Published { revision: 1, created_ms: now_ms, description, revision_id: self.entropy.uuid() };
+            function.versions.insert(1, published);
+            function.last_version = 1;
+        }
+        let function = self.catalog.create_function(function, revision)?;
+        self.build_later(&function.name, 1);
+        Ok(function)
+    }
+
+    /// Changes `$LATEST`; the new revision is being built when this returns, and the old one is live until
+    /// it is built. Answers the function and the new revision.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::UpdateInProgress`], [`Error::Precondition`],
+    /// and what is wrong with the code or the configuration.
+    pub async fn update(self: &Arc<Self>, name: &str, change: Change) -> Result<(Arc<Function>, Arc<Revision>), Error> {
+        let (functions, name) = (Arc::clone(self), name.to_owned());
+        millrace_tasks::blocking(move || functions.update_blocking(&name, change)).await
+    }
+
+    pub(crate) fn update_blocking(&self, name: &str, change: Change) -> Result<(Arc<Function>, Arc<Revision>), Error> {
+        let function = self.function(name)?;
+        refuse_while_building(&function, &self.catalog.snapshot().revision(name, function.latest).cloned())?;
+        expect_revision_id(&function.revision_id, change.revision_id.as_deref())?;
+        let snapshot = self.catalog.snapshot();
+        let old = snapshot.revision(name, function.latest).cloned();
+        let old = old.ok_or_else(|| Error::NotFound(format!("Function not found: {}", function.arn)))?;
+        let config = change.config.unwrap_or_else(|| old.config.clone());
+        check(&config)?;
+        let code = match &change.upload {
+            Some(upload) => self.judge(name, upload, change.world.as_deref(), &config)?,
+            None => {
+                same_world(&old.code, change.world.as_deref())?;
+                self.judge_again(name, &old.code, &config)?
+            }
+        };
+        let mut next = Revision { code, config, state: BuildState::Building, ..(*old).clone() };
+        if change.dry_run {
+            return Ok((function, Arc::new(next)));
+        }
+        let (now_ms, revision_id) = (self.clock.now_ms(), self.entropy.uuid());
+        let version_id = self.entropy.uuid();
+        let revision = self.catalog.edit_function(name, |edit| {
+            // Somebody else's change may have come between.
+            refuse_while_building(&edit.function, &edit.revisions.get(&edit.function.latest).cloned())?;
+            expect_revision_id(&edit.function.revision_id, change.revision_id.as_deref())?;
+            edit.function.last_revision += 1;
+            (next.number, next.created_ms) = (edit.function.last_revision, now_ms);
+            edit.function.last_update = LastUpdate::InProgress(next.number);
+            edit.function.revision_id = revision_id;
+            let revision = Arc::new(next);
+            edit.revisions.insert(revision.number, Arc::clone(&revision));
+            if change.publish {
+                publish_revision(edit, &revision, None, now_ms, version_id);
+            }
+            Ok::<_, Error>(revision)
+        })?;
+        self.build_later(name, revision.number);
+        Ok((self.function(name)?, revision))
+    }
+
+    /// Publishes `$LATEST`; when it is what the newest version is, answers that one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::UpdateInProgress`], [`Error::Precondition`],
+    /// [`Error::CodeMismatch`].
+    pub async fn publish(
+        self: &Arc<Self>,
+        name: &str,
+        code_sha256: Option<String>,
+        description: Option<String>,
+        revision_id: Option<String>,
+    ) -> Result<u32, Error> {
+        let (now_ms, id) = (self.clock.now_ms(), self.entropy.uuid());
+        self.edit(name, move |edit| {
+            let latest = edit.revisions.get(&edit.function.latest).cloned();
+            refuse_while_building(&edit.function, &latest)?;
+            expect_revision_id(&edit.function.revision_id, revision_id.as_deref())?;
+            let latest = latest.ok_or_else(|| Error::NotFound(format!("Function not found: {}", edit.function.arn)))?;
+            if code_sha256.is_some_and(|wanted| wanted != latest.code.uploaded_sha256) {
+                return Err(Error::CodeMismatch(latest.code.uploaded_sha256.clone()));
+            }
+            if let BuildState::Failed(failure) = &latest.state {
+                return Err(Error::Failed { name: edit.function.name.clone(), reason: failure.reason.clone() });
+            }
+            Ok(publish_revision(edit, &latest, description, now_ms, id))
+        })
+        .await
+    }
+
+    /// Deletes a function whole, or one published version of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::VersionInUse`].
+    pub async fn delete(self: &Arc<Self>, name: &str, qualifier: Option<&str>) -> Result<(), Error> {
+        match qualifier {
+            None => {
+                self.function(name)?;
+                let (functions, gone) = (Arc::clone(self), name.to_owned());
+                millrace_tasks::blocking(move || {
+                    functions.catalog.remove_function(&gone)?;
+                    functions.state.forget(&gone).map_err(Error::from)
+                })
+                .await?;
+                self.forget(name);
+            }
+            Some(LATEST) => {
+                return Err(Error::invalid(
+                    "request.invalid",
+                    "$LATEST version cannot be deleted without deleting the function.",
+                ));
+            }
+            Some(qualifier) => {
+                let missing = Error::NotFound(format!("Function not found: {}:{qualifier}", self.arn(name)));
+                let Ok(version) = qualifier.parse::<u32>() else { return Err(missing) };
+                self.edit(name, move |edit| {
+                    let named = |alias: &millrace_catalog::Alias| {
+                        alias.version == version || alias.canary.is_some_and(|(canary, _)| canary == version)
+                    };
+                    let aliases: Vec<String> =
+                        edit.function.aliases.iter().filter(|(_, a)| named(a)).map(|(name, _)| name.clone()).collect();
+                    if !aliases.is_empty() {
+                        return Err(Error::VersionInUse { version, aliases });
+                    }
+                    edit.function.versions.remove(&version).map(drop).ok_or(missing)
+                })
+                .await?;
+            }
+        }
+        let functions = Arc::clone(self);
+        millrace_tasks::blocking(move || functions.collect_files()).await;
+        Ok(())
+    }
+
+    fn forget(&self, name: &str) {
+        self.loaded.forget(name);
+        self.meters.forget(name);
+        self.logs.forget(name);
+        self.shadows.forget(name);
+        self.calls.lock().remove(name);
+        self.tell_change();
+    }
+
+    /// Sets or clears the reserved concurrency.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Invalid`] when too little would be left for the others.
+    pub async fn set_concurrency(self: &Arc<Self>, name: &str, reserved: Option<u32>) -> Result<(), Error> {
+        let others = self.catalog.snapshot();
+        let others: u32 = others.functions().filter(|f| f.name != name).filter_map(|f| f.reserved_concurrency).sum();
+        if reserved.is_some_and(|reserved| reserved.saturating_add(others) > CONCURRENCY_MAX - UNRESERVED_MIN) {
+            return Err(Error::invalid(
+                "request.invalid",
+                format!(
+                    "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
+                     below its minimum value of [{UNRESERVED_MIN}]."
+                ),
+            ));
+        }
+        self.edit(name, move |edit| {
+            edit.function.reserved_concurrency = reserved;
+            Ok(())
+        })
+        .await?;
+        self.calls_of(name, reserved);
+        Ok(())
+    }
+
+    /// Adds tags, and removes those of the names `gone`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] for more than 50.
+    pub async fn tag(
+        self: &Arc<Self>,
+        name: &str,
+        tags: BTreeMap<String, String>,
+        gone: Vec<String>,
+    ) -> Result<(), Error> {
+        self.edit(name, move |edit| {
+            edit.function.tags.extend(tags);
+            edit.function.tags.retain(|key, _| !gone.contains(key));
+            if edit.function.tags.len() > 50 {
+                return Err(Error::invalid("request.invalid", "A function can have at most 50 tags"));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets or clears how asynchronous invocations of a qualifier are treated.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such function or qualifier.
+    pub async fn set_event_config(
+        self: &Arc<Self>,
+        name: &str,
+        qualifier: &str,
+        config: Option<EventConfig>,
+    ) -> Result<(), Error> {
+        if config.is_some() {
+            self.resolve(name, Some(qualifier))?;
+        }
+        let qualifier = qualifier.to_owned();
+        self.edit(name, move |edit| match config {
+            Some(config) => {
+                edit.function.event_configs.insert(qualifier, config);
+                Ok(())
+            }
+            None => {
+                let removed = edit.function.event_configs.remove(&qualifier);
+                removed.map(drop).ok_or(Error::EventConfigNotFound(qualifier))
+            }
+        })
+        .await
+    }
+
+    /// Starts or ends a shadow.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such function or version, [`Error::Invalid`] for a share out of range.
+    pub async fn set_shadow(self: &Arc<Self>, name: &str, shadow: Option<Shadow>) -> Result<(), Error> {
+        if let Some(shadow) = &shadow {
+            if !(shadow.share > 0.0 && shadow.share <= 1.0) {
+                return Err(Error::invalid("function.shadow", "a shadow's share is above 0 and up to 100 percent"));
+            }
+            let version = shadow.version.map(|version| version.to_string());
+            self.resolve(name, version.as_deref())?.ready()?;
+        }
+        let started = shadow.is_some();
+        self.edit(name, move |edit| {
+            edit.function.shadow = shadow;
+            Ok(())
+        })
+        .await?;
+        if started {
+            self.shadows.forget(name);
+        }
+        Ok(())
+    }
+
+    /// One transaction over a function, off the async threads; then everybody is told.
+    pub(crate) async fn edit<T: Send + 'static>(
+        self: &Arc<Self>,
+        name: &str,
+        edit: impl FnOnce(&mut FunctionEdit) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.function(name)?;
+        let (functions, name) = (Arc::clone(self), name.to_owned());
+        let answer = millrace_tasks::blocking(move || {
+            functions.catalog.edit_function(&name, |change| {
+                let answer = edit(change)?;
+                drop_unused(change);
+                Ok::<T, Error>(answer)
+            })
+        })
+        .await?;
+        self.tell_change();
+        Ok(answer)
+    }
+
+    /// Judges code in the child process and stores the component.
+    pub(crate) fn judge(
+        &self,
+        name: &str,
+        upload: &Upload,
+        world: Option<&str>,
+        config: &Configuration,
+    ) -> Result<Code, Error> {
+        let refused = |source| Error::Module { name: name.to_owned(), source };
+        let _one = self.building.lock();
+        let judged = self.compiler.judge(&upload.module, &grants(config)).map_err(refused)?;
+        let code = Code {
+            sha256: sha256_hex(&judged.bytes),
+            component_bytes: judged.bytes.len() as u64,
+            uploaded_sha256: upload.sha256.clone(),
+            uploaded_bytes: upload.bytes,
+            world: judged.world.name().to_owned(),
+            imports: judged.imports,
+        };
+        same_world(&code, world)?;
+        self.files.put_component(&judged.bytes)?;
+        Ok(code)
+    }
+
+    /// Holds the imports of stored code against other grants.
+    fn judge_again(&self, name: &str, code: &Code, config: &Configuration) -> Result<Code, Error> {
+        let refused = |source| Error::Module { name: name.to_owned(), source };
+        grants(config).judge(&code.imports).map_err(refused)?;
+        Ok(code.clone())
+    }
+}
+
+/// The grants of a configuration.
+pub(crate) fn grants(config: &Configuration) -> Grants {
+    Grants { http_hosts: config.http_hosts.clone(), key_value: config.key_value }
+}
+
+fn same_world(code: &Code, wanted: Option<&str>) -> Result<(), Error> {
+    match wanted {
+        Some(wanted) if wanted != code.world => Err(Error::invalid(
+            "function.world",
+            format!(
+                "Handler names the world {wanted}, but the module exports that of {}: set Handler to {}",
+                code.world, code.world
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check(config: &Configuration) -> Result<(), Error> {
+    if !MEMORY_BYTES.contains(&config.memory_bytes) {
+        return Err(Error::invalid(
+            "function.limits",
+            format!("memory-bytes is from 65536 to {}, not {}", MEMORY_BYTES.end(), config.memory_bytes),
+        ));
+    }
+    check_hosts(&config.http_hosts)?;
+    if !(1..=TIMEOUT_MS_MAX).contains(&config.timeout_ms) {
+        return Err(Error::invalid(
+            "function.limits",
+            format!("deadline-ms is from 1 to {TIMEOUT_MS_MAX}, not {}", config.timeout_ms),
+        ));
+    }
+    Ok(())
+}
+
+fn refuse_while_building(function: &Function, latest: &Option<Arc<Revision>>) -> Result<(), Error> {
+    let pending = latest.as_ref().is_some_and(|latest| latest.state == BuildState::Building);
+    if pending || matches!(function.last_update, LastUpdate::InProgress(_)) {
+        return Err(Error::UpdateInProgress(function.name.clone()));
+    }
+    Ok(())
+}
+
+pub(crate) fn expect_revision_id(is: &str, wanted: Option<&str>) -> Result<(), Error> {
+    if wanted.is_some_and(|wanted| wanted != is) { Err(Error::Precondition) } else { Ok(()) }
+}
+
+/// The next version for `revision`; the newest when it is that already.
+pub(crate) fn publish_revision(
+    edit: &mut FunctionEdit,
+    revision: &Revision,
+    description: Option<String>,
+    now_ms: i64,
+    revision_id: String,
+) -> u32 {
+    let function = &mut edit.function;
+    if let Some((newest, published)) = function.versions.last_key_value()
+        && published.revision == revision.number
+    {
+        return *newest;
+    }
+    function.last_version += 1;
+    let description = description.unwrap_or_else(|| revision.config.description.clone());
+    let published = Published { revision: revision.number, created_ms: now_ms, description, revision_id };
+    function.versions.insert(function.last_version, published);
+    function.last_version
+}
+
+/// Takes out revisions that nothing points at, but for the newest of them: an object under way may name one.
+pub(crate) fn drop_unused(edit: &mut FunctionEdit) {
+    let function = &edit.function;
+    let used = |number: u32| {
+        number == function.latest
+            || matches!(function.last_update, LastUpdate::InProgress(building) if building == number)
+            || function.versions.values().any(|version| version.revision == number)
+    };
+    let unused: Vec<u32> = edit.revisions.keys().copied().filter(|number| !used(*number)).collect();
+    for number in unused.iter().rev().skip(UNPUBLISHED_KEPT) {
+        edit.revisions.remove(number);
+    }
+}

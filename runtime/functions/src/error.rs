@@ -1,0 +1,161 @@
+//! Why the platform refused.
+
+use std::io;
+
+/// A refused request about a function. The Lambda API maps each to the exception of that name.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such function, version or alias.
+    #[error("{0}")]
+    NotFound(String),
+    /// No such version, named by an alias.
+    #[error("the function has no version {0}")]
+    VersionNotFound(u32),
+    /// No such alias.
+    #[error("the function has no alias {0}")]
+    AliasNotFound(String),
+    /// Nothing is set for the events of this qualifier.
+    #[error("nothing is set for the events of {0}")]
+    EventConfigNotFound(String),
+    /// The function's name is taken.
+    #[error("the function {0} exists already")]
+    FunctionExists(String),
+    /// The alias's name is taken.
+    #[error("the alias {0} exists already")]
+    AliasExists(String),
+    /// Aliases point at the version.
+    #[error("version {version} is what {} points at: move or delete it first", .aliases.join(", "))]
+    VersionInUse {
+        /// The version.
+        version: u32,
+        /// The aliases.
+        aliases: Vec<String>,
+    },
+    /// Another change of the function is under way.
+    #[error("another change of the function {0} is under way: try again when it has ended")]
+    UpdateInProgress(String),
+    /// `CodeSha256` of `$LATEST` is this one.
+    #[error("the code of $LATEST is another: its CodeSha256 is {0}")]
+    CodeMismatch(String),
+    /// The request asks for what cannot be.
+    #[error("{message}")]
+    Invalid {
+        /// Stable name of the condition.
+        slug: &'static str,
+        /// What is wrong, with the user's own names.
+        message: String,
+    },
+    /// More bytes than are taken.
+    #[error("{0}")]
+    TooLarge(String),
+    /// A `RevisionId` that is not the current one.
+    #[error(
+        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve \
+         the latest Revision Id"
+    )]
+    Precondition,
+    /// As many calls run, or events wait, as may.
+    #[error("too many calls at once: {0:?}")]
+    Throttled(Throttle),
+    /// The version is being compiled for the first time.
+    #[error("the function {0} is still being compiled")]
+    Pending(String),
+    /// The version never will run.
+    #[error("the function {name} cannot run: {reason}")]
+    Failed {
+        /// The function's name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// As many aliases as a function may have.
+    #[error("a function has at most {0} aliases")]
+    AliasLimit(usize),
+    /// The code cannot be run.
+    #[error("function {name}: {source}")]
+    Module {
+        /// The function's name.
+        name: String,
+        /// Why.
+        source: millrace_transform::Error,
+    },
+    /// A file could not be stored or read.
+    #[error("the function's files cannot be stored or read")]
+    Files(#[from] io::Error),
+    /// The catalog refused.
+    #[error(transparent)]
+    Catalog(millrace_catalog::Error),
+}
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Throttle {
+    /// Calls of all functions.
+    Account,
+    /// Calls of a function that has reserved its concurrency.
+    Reserved,
+    /// Events that wait.
+    Events,
+}
+
+impl Error {
+    /// An invalid request under its slug.
+    pub(crate) fn invalid(slug: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { slug, message: message.into() }
+    }
+
+    /// A stable name of the condition, for users.
+    #[must_use]
+    pub fn slug(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) | Self::VersionNotFound(_) | Self::AliasNotFound(_) | Self::EventConfigNotFound(_) => {
+                "function.unknown"
+            }
+            Self::FunctionExists(_)
+            | Self::AliasExists(_)
+            | Self::VersionInUse { .. }
+            | Self::UpdateInProgress(_)
+            | Self::CodeMismatch(_) => "function.conflict",
+            Self::AliasLimit(_) => "limit.exceeded",
+            Self::Invalid { slug, .. } => slug,
+            Self::TooLarge(_) => "function.too-large",
+            Self::Precondition => "function.precondition",
+            Self::Throttled(_) => "function.throttled",
+            Self::Pending(_) | Self::Failed { .. } => "function.not-ready",
+            Self::Module { source, .. } => source.slug(),
+            Self::Files(_) => "function.files",
+            Self::Catalog(_) => "catalog.write",
+        }
+    }
+}
+
+impl From<millrace_catalog::Error> for Error {
+    fn from(error: millrace_catalog::Error) -> Self {
+        match error {
+            millrace_catalog::Error::NoFunction { name } => Self::NotFound(format!("Function not found: {name}")),
+            millrace_catalog::Error::FunctionExists { name } => Self::FunctionExists(name),
+            other => Self::Catalog(other),
+        }
+    }
+}
+
+/// An error with its causes, each said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The slug of a stored failure as one of those that the platform knows.
+pub(crate) fn static_slug(slug: &str) -> &'static str {
+    const KNOWN: [&str; 4] = ["function.too-large", "function.imports", "function.files", "function.module"];
+    KNOWN.into_iter().find(|known| *known == slug).unwrap_or("function.module")
+}

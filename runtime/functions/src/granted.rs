@@ -1,0 +1,69 @@
+//! What a grant gives a function: its own state, and its own way to the hosts that were named.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_catalog::State;
+use millrace_outbound::{Allowed, Outbound};
+use millrace_transform::{KeyValue, OutboundRequest, OutboundResponse, Writes};
+
+use crate::Error;
+use crate::error::chain;
+
+/// The state of one function.
+#[derive(Debug)]
+pub(crate) struct OwnState {
+    state: Arc<State>,
+    function: String,
+}
+
+impl OwnState {
+    pub(crate) fn new(state: &Arc<State>, function: &str) -> Self {
+        Self { state: Arc::clone(state), function: function.to_owned() }
+    }
+}
+
+impl KeyValue for OwnState {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.state.get(&self.function, key).map_err(|error| chain(&error))
+    }
+
+    fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, String> {
+        self.state.keys(&self.function, prefix, after, limit).map_err(|error| chain(&error))
+    }
+
+    fn commit(&self, writes: &Writes) -> Result<(), String> {
+        self.state.write(&self.function, writes).map_err(|error| chain(&error))
+    }
+}
+
+/// The hosts of one function; its connections are nobody else's.
+#[derive(Debug)]
+pub(crate) struct OwnHosts {
+    outbound: Arc<Outbound>,
+    /// As they were checked when they were granted.
+    allowed: Result<Allowed, String>,
+}
+
+impl OwnHosts {
+    pub(crate) fn new(outbound: &Arc<Outbound>, function: &str, hosts: &[String]) -> Self {
+        let allowed = Allowed::parse(function, hosts).map_err(|error| error.to_string());
+        Self { outbound: Arc::clone(outbound), allowed }
+    }
+}
+
+impl millrace_transform::Outbound for OwnHosts {
+    fn send(&self, request: OutboundRequest, _: &[String], timeout: Duration) -> Result<OutboundResponse, String> {
+        let allowed = self.allowed.as_ref().map_err(Clone::clone)?;
+        let OutboundRequest { method, url, headers, body } = request;
+        let request = millrace_outbound::OutboundRequest { method, url, headers, body };
+        let response = self.outbound.send(request, allowed, timeout).map_err(|error| error.to_string())?;
+        let millrace_outbound::OutboundResponse { status, headers, body } = response;
+        Ok(OutboundResponse { status, headers, body })
+    }
+}
+
+/// Refuses a grant that cannot be.
+pub(crate) fn check_hosts(hosts: &[String]) -> Result<(), Error> {
+    Allowed::parse("", hosts).map(drop).map_err(|error| Error::invalid("function.grant", error.to_string()))
+}

@@ -1,0 +1,197 @@
+//! Calls: one event and its answer, or a batch of a stream.
+
+use std::sync::Arc;
+
+use millrace_transform::{BatchSource, CallContext, CallError, Ran};
+use millrace_types::Batch;
+use serde_json::json;
+
+use crate::calls::Permit;
+use crate::logs::Tail;
+use crate::meters::Cost;
+use crate::{Error, Functions, Live, Resolved, Throttle};
+
+/// An event for a function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The function's name.
+    pub name: String,
+    /// `$LATEST` when `None`.
+    pub qualifier: Option<String>,
+    /// The event.
+    pub payload: Vec<u8>,
+    /// Names the call in logs and answers.
+    pub request_id: String,
+    /// `X-Amz-Client-Context`, decoded.
+    pub client_context: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub struct Invoked {
+    /// The version that ran.
+    pub version: String,
+    /// The answer, or the error as Lambda has it in JSON.
+    pub payload: Vec<u8>,
+    /// The function failed.
+    pub failed: bool,
+    /// The end of the call's log.
+    pub log: Vec<u8>,
+}
+
+impl Functions {
+    /// Calls a function with one event and waits for the answer.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Pending`], [`Error::Throttled`], [`Error::Module`].
+    pub async fn invoke(self: &Arc<Self>, invocation: Invocation) -> Result<Invoked, Error> {
+        let resolved = self.resolve(&invocation.name, invocation.qualifier.as_deref())?.ready()?;
+        let meter = self.meters.of(&resolved.revision.function, resolved.revision.number);
+        let permit = self.permit(&invocation.name).inspect_err(|_| meter.throttled())?;
+        let Ok(turn) = Arc::clone(&self.invokes).try_acquire_owned() else {
+            meter.throttled();
+            return Err(Error::Throttled(Throttle::Account));
+        };
+        let live = self.live(&resolved.revision).await?;
+        let functions = Arc::clone(self);
+        Ok(millrace_tasks::blocking(move || {
+            let invoked = functions.call(&live, &resolved, &invocation);
+            drop((permit, turn));
+            invoked
+        })
+        .await)
+    }
+
+    fn call(&self, live: &Live, resolved: &Resolved, invocation: &Invocation) -> Invoked {
+        let config = &resolved.revision.config;
+        let tail = Arc::new(Tail::new(self.logs.sink(&invocation.name, resolved.revision.number)));
+        let context = CallContext {
+            request_id: invocation.request_id.clone(),
+            function_name: invocation.name.clone(),
+            function_version: resolved.version.clone(),
+            client_context: invocation.client_context.clone(),
+            log: Some(Arc::clone(&tail) as Arc<dyn millrace_transform::LogSink>),
+        };
+        let id = &invocation.request_id;
+        tail.write(&format!("START RequestId: {id} Version: {}", resolved.version));
+        let called = live.function.handle(&invocation.payload, &context);
+        let duration_ms = called.duration.as_secs_f64() * 1_000.0;
+        live.meter.cost(Cost {
+            calls: 1,
+            duration: called.duration,
+            cold_starts: u64::from(called.cold_start),
+            memory_high_water_bytes: called.memory_high_water_bytes,
+            memory_bytes: config.memory_bytes,
+        });
+        let (payload, failed) = match called.output {
+            Ok(answer) => (answer, false),
+            Err(error) => {
+                live.meter.error(error.kind(), 1);
+                let payload = function_error(&error, invocation, config.timeout_ms);
+                tail.write(&String::from_utf8_lossy(&payload));
+                (payload, true)
+            }
+        };
+        tail.write(&format!("END RequestId: {id}"));
+        tail.write(&format!(
+            "REPORT RequestId: {id}\tDuration: {duration_ms:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\tMax \
+             Memory Used: {} MB",
+            duration_ms.ceil(),
+            config.memory_bytes.div_ceil(1 << 20),
+            (called.memory_high_water_bytes as u64).div_ceil(1 << 20),
+        ));
+        Invoked { version: resolved.version.clone(), payload, failed, log: tail.end() }
+    }
+
+    /// What a lane calls: the function of a stream in the version that is drawn for this batch, in memory, with
+    /// its place among the calls that may run.
+    ///
+    /// # Errors
+    /// As [`Self::invoke`].
+    pub async fn for_batch(
+        self: &Arc<Self>,
+        name: &str,
+        qualifier: Option<&str>,
+    ) -> Result<(Resolved, Arc<Live>, Permit), Error> {
+        let resolved = self.resolve(name, qualifier)?.ready()?;
+        let permit = self.wait_permit(name).await?;
+        let live = self.live(&resolved.revision).await?;
+        Ok((resolved, live, permit))
+    }
+
+    /// Runs a version over a batch and delivers nothing.
+    ///
+    /// # Errors
+    /// As [`Self::invoke`].
+    pub async fn try_batch(
+        self: &Arc<Self>,
+        name: &str,
+        qualifier: Option<&str>,
+        batch: Batch,
+    ) -> Result<(Resolved, Ran), Error> {
+        let (resolved, live, permit) = self.for_batch(name, qualifier).await?;
+        let place = self.catalog.place();
+        let source = BatchSource {
+            stream_arn: format!("arn:aws:firehose:{}:{}:deliverystream/invoke", place.region, place.account_id),
+            region: place.region.clone(),
+            function_name: name.to_owned(),
+            function_version: resolved.version.clone(),
+            ..BatchSource::default()
+        };
+        let ran = millrace_tasks::blocking(move || {
+            let ran = live.run(&batch, 0, &Arc::new(source));
+            drop(permit);
+            ran
+        })
+        .await;
+        Ok((resolved, ran))
+    }
+}
+
+impl Live {
+    /// Runs over a batch on this thread, and counts it.
+    #[must_use]
+    pub fn run(&self, batch: &Batch, retries: u32, source: &Arc<BatchSource>) -> Ran {
+        let ran = self.function.run_from(batch, retries, source);
+        let stats = &ran.stats;
+        self.meter.cost(Cost {
+            calls: u64::from(stats.calls),
+            duration: stats.duration,
+            cold_starts: u64::from(stats.cold_starts),
+            memory_high_water_bytes: stats.memory_high_water_bytes,
+            memory_bytes: self.revision.config.memory_bytes,
+        });
+        for (kind, count) in CallError::KINDS.iter().zip(stats.failed_by_kind).filter(|(_, count)| *count > 0) {
+            self.meter.error(kind, u64::from(count));
+        }
+        let (dropped, failed) = (ran.dropped(batch.len()), ran.failures.len());
+        self.meter.records((batch.len() - dropped - failed) as u64, dropped as u64, failed as u64);
+        ran
+    }
+}
+
+/// The error of a call as Lambda answers it.
+fn function_error(error: &CallError, invocation: &Invocation, timeout_ms: u32) -> Vec<u8> {
+    let id = &invocation.request_id;
+    if let CallError::Returned(text) = error
+        && let Ok(given) = serde_json::from_str::<serde_json::Value>(text)
+        && given.get("errorMessage").is_some_and(serde_json::Value::is_string)
+    {
+        return text.clone().into_bytes();
+    }
+    let (kind, message) = match error {
+        CallError::Returned(text) => ("Error", text.clone()),
+        CallError::Deadline { .. } => (
+            "Sandbox.Timedout",
+            format!("RequestId: {id} Error: Task timed out after {:.2} seconds", f64::from(timeout_ms) / 1_000.0),
+        ),
+        CallError::Memory { .. } => ("Runtime.OutOfMemory", format!("RequestId: {id} Error: {error}")),
+        CallError::OutputTooLarge { .. } => ("Function.ResponseSizeTooLarge", error.to_string()),
+        CallError::Invalid(_) => ("Runtime.InvalidReturn", error.to_string()),
+        CallError::NotJson(_) | CallError::Event(_) => ("Runtime.InvalidEvent", error.to_string()),
+        CallError::Trap { .. } | CallError::HostCalls { .. } | CallError::State(_) | CallError::Host(_) => {
+            ("Runtime.ExitError", format!("RequestId: {id} Error: {error}"))
+        }
+    };
+    json!({ "errorMessage": message, "errorType": kind }).to_string().into_bytes()
+}

@@ -232,11 +232,11 @@ impl Code {
     const fn slug(self) -> &'static str {
         match self {
             Self::Validation | Self::InvalidArgument => "request.invalid",
-            Self::Serialization => "request.malformed",
+            Self::Serialization | Self::RequestContent => "request.malformed",
             Self::UnknownOperation => "request.operation",
             Self::ResourceNotFound => "stream.unknown",
             Self::ResourceInUse => "stream.in-use",
-            Self::LimitExceeded => "limit.exceeded",
+            Self::LimitExceeded | Self::CodeStorage | Self::AliasLimit => "limit.exceeded",
             Self::ServiceUnavailable => "server.unavailable",
             Self::Internal => "server.failure",
             Self::TooLarge => "request.too-large",
@@ -246,10 +246,7 @@ impl Code {
             Self::Method(_) => "route.method",
             Self::Media => "request.media",
             Self::Throttled(_) => "function.throttled",
-            Self::Precondition => "function.revision",
-            Self::RequestContent => "request.content",
-            Self::CodeStorage => "function.storage",
-            Self::AliasLimit => "function.aliases",
+            Self::Precondition => "function.precondition",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Case, Must};
 use crate::guests::{IDENTITY, assemble, core, example, frame, guest};
+use crate::raw::{component_of, leb, one_function, section};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -168,31 +169,6 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// A number as sections have it.
-fn leb(mut number: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let low = u8::try_from(number & 0x7f).unwrap_or(0);
-        number >>= 7;
-        bytes.push(if number == 0 { low } else { low | 0x80 });
-        if number == 0 {
-            return bytes;
-        }
-    }
-}
-
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
-    [&[id][..], &leb(content.len()), content].concat()
-}
-
-/// A component of one core module of `sections`.
-fn component_of(sections: &[Vec<u8>]) -> Vec<u8> {
-    let module = [&b"\0asm\x01\0\0\0"[..], &sections.concat()].concat();
-    let mut component = example("identity");
-    component.extend(section(1, &module));
-    component
-}
-
 fn too_many(functions: usize) -> Vec<u8> {
     let types = section(1, &[1, 0x60, 0, 0]);
     let declared = section(3, &[leb(functions), vec![0; functions]].concat());
@@ -202,12 +178,6 @@ fn too_many(functions: usize) -> Vec<u8> {
 fn too_many_types() -> Vec<u8> {
     const TYPES: usize = 1_000_001;
     component_of(&[section(1, &[leb(TYPES), [0x60, 0, 0].repeat(TYPES)].concat())])
-}
-
-fn one_function(code: &[u8]) -> Vec<u8> {
-    let body = [&[0][..], code, &[0x0b]].concat();
-    let code = [&[1][..], &leb(body.len()), &body].concat();
-    component_of(&[section(1, &[1, 0x60, 0, 0]), section(3, &[1, 0]), section(10, &code)])
 }
 
 fn huge_function() -> Vec<u8> {

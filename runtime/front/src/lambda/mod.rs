@@ -45,6 +45,8 @@ use millrace_catalog::Place;
 pub(crate) use link::{Link, LinkKey};
 pub(crate) use missing::MISSING;
 pub(crate) use operation::Operation;
+#[cfg(test)]
+pub(crate) use routes::all as routes;
 pub(crate) use routes::is_lambda;
 
 /// Content type of every answer but that of a function.

@@ -1,0 +1,7 @@
+module guests
+
+go 1.24
+
+require millrace.local/millrace v0.0.0
+
+replace millrace.local/millrace => ../../sdk/go

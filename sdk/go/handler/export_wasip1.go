@@ -1,0 +1,3 @@
+package handler
+
+import _ "millrace.local/millrace/internal/bindings/handler"

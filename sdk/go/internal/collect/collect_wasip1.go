@@ -1,0 +1,7 @@
+package collect
+
+import "runtime/debug"
+
+func init() {
+	debug.SetGCPercent(-1)
+}

@@ -1,0 +1,3 @@
+package transform
+
+import _ "millrace.local/millrace/internal/bindings/transform"

@@ -231,3 +231,15 @@ def test_random_requests_have_whole_answers(own, guest):
                "UpdateFunctionConfiguration", "GetAccountSettings", "ListVersionsByFunction"} - set(good)
     assert not missing, f"no good answer of {missing}: the generator has become blind (seed {SEED})"
     assert {"ValidationException", "ResourceNotFoundException", "InvalidParameterValueException"} <= set(seen)
+
+
+@pytest.mark.parametrize("planted", [
+    {"Extra": 1}, {"CodeSize": "1"}, {"State": "Ready"}, {"Timeout": 0}, {"Architectures": "x86_64"},
+    {"Environment": {"Variables": {"A": 1}}}, {"FunctionName": "a b"}, {"EphemeralStorage": {}}, {"Version": True},
+])
+def test_planted_answers_are_seen(functions, planted):
+    """The check of shapes is not blind: each of these is no `FunctionConfiguration`."""
+    shape = functions.meta.service_model.operation_model("GetFunctionConfiguration").output_shape
+    check(shape, {"FunctionName": "f", "Timeout": 3, "EphemeralStorage": {"Size": 512}}, "good")
+    with pytest.raises(AssertionError):
+        check(shape, planted, "planted")

@@ -6,7 +6,7 @@ with 1; `--verbose` shows what the tools said.
 """
 
 import argparse
-import ast
+import hashlib
 import json
 import os
 import pathlib
@@ -16,6 +16,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+
+from millrace._project import imports
 
 HERE = pathlib.Path(__file__).resolve().parent
 GRANTS = {"http": "http", "key_value": "key-value"}
@@ -69,17 +71,24 @@ def sources(project, main):
     return found
 
 
-def check(files):
-    """Finds errors of syntax before the slow part. A newer syntax than this Python's is left to the
-    component's Python to judge."""
+def check(files, grants):
+    """Finds errors of syntax and missing grants before the slow part; answers what the files import. A
+    newer syntax than this Python's is left to the component's Python to judge."""
+    imported = set()
     for name, text in files.items():
         try:
-            ast.parse(text, name)
+            found = imports({name: text}, files)
         except SyntaxError as error:
             if sys.version_info >= (3, 14):
                 raise UserError(f"{name}:{error.lineno or 1}: {error.msg}") from None
+            continue
         except ValueError as error:
             raise UserError(f"{name}: {error}") from None
+        for grant in GRANTS:
+            if f"millrace.{grant}" in found and grant not in grants:
+                raise UserError(f"{name}: millrace.{grant} needs the grant {grant} in millrace.toml")
+        imported.update(found)
+    return imported
 
 
 def world(folder, wit, kind, grants):
@@ -87,8 +96,8 @@ def world(folder, wit, kind, grants):
     package = folder / "deps" / "millrace-transform"
     package.mkdir(parents=True)
     shutil.copy(wit / "world.wit", package / "world.wit")
-    imports = "".join(f" import millrace:transform/{GRANTS[grant]}@0.1.0;" for grant in sorted(set(grants)))
-    text = f"package local:app;\nworld app {{ include millrace:transform/{kind}@0.1.0;{imports} }}\n"
+    granted = "".join(f" import millrace:transform/{GRANTS[grant]}@0.1.0;" for grant in sorted(set(grants)))
+    text = f"package local:app;\nworld app {{ include millrace:transform/{kind}@0.1.0;{granted} }}\n"
     (folder / "app.wit").write_text(text)
 
 
@@ -114,31 +123,47 @@ def componentize(work, site, output, verbose):
         sys.stderr.write(said)
     if done.returncode != 0:
         marked = re.search(re.escape(MARK) + "(.*)", said)
-        last = [line for line in said.splitlines() if line.strip()] or ["it said nothing"]
-        raise UserError(marked[1] if marked else f"componentize-py: {last[-1].strip()} (--verbose shows all)")
+        errors = re.findall(r"^(?:\w+\.)*\w*Error: .*", said, re.MULTILINE) or ["it said nothing"]
+        raise UserError(marked[1] if marked else f"componentize-py: {errors[-1]} (--verbose shows all)")
+
+
+def key_of_dev(options, imported, site, wit):
+    """What a --dev component is made of: of the project only its kind, its grants and its packages."""
+    packages = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
+    parts = [options.kind, options.source, *sorted(set(options.grant)), *sorted(packages), *sorted(os.listdir(site))]
+    text = "\n".join(parts).encode()
+    for path in [wit / "world.wit", HERE / "entry.py", HERE / "build.py", *sorted((HERE / "millrace").glob("*.py"))]:
+        text += path.read_bytes()
+    return hashlib.sha256(text).hexdigest()
 
 
 def build(options):
     files = sources(options.project, options.source)
-    check(files)
+    imported = check(files, options.grant)
     if options.bundle:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps({"main": options.source, "files": files}))
         return
-    wit = wit_folder(options.wit)
+    wit, site = wit_folder(options.wit), sysconfig.get_path("purelib")
     options.output.parent.mkdir(parents=True, exist_ok=True)
+    key_file = options.output.with_suffix(".key")
+    key = key_of_dev(options, imported, site, wit) if options.dev else None
+    if options.dev and options.output.exists() and key_file.exists() and key_file.read_text() == key:
+        return
     with tempfile.TemporaryDirectory(prefix="millrace-python-") as name:
         work = pathlib.Path(name)
         world(work / "wit", wit, options.kind, options.grant)
         (work / "path").mkdir()
-        project = {"kind": options.kind, "main": options.source, "files": files, "dev": options.dev}
+        project = {"kind": options.kind, "main": options.source, "files": files, "grants": options.grant, "dev": options.dev}
         (work / "path" / "millrace_project.py").write_text(f"PROJECT = {project!r}\n")
         made = work / "app.wasm"
-        componentize(work, sysconfig.get_path("purelib"), made, options.verbose)
+        componentize(work, site, made, options.verbose)
         # Whole or not at all: a build that fails leaves the one before.
         beside = options.output.with_suffix(".part")
         shutil.copy(made, beside)
         beside.replace(options.output)
+    if options.dev:
+        key_file.write_text(key)
 
 
 def main(given=None):

@@ -1,6 +1,7 @@
 """The component's own module: the world's export over the project's function."""
 
-import millrace._sandbox as sandbox
+# Before everything else: modules must not take the originals of what is replaced.
+from millrace import _sandbox as sandbox
 
 sandbox.install()
 
@@ -9,26 +10,37 @@ import sys
 
 import wit_world
 from componentize_py_types import Err
-from millrace import _host, _lambda, _outcome, _project
+from millrace import _archive, _host, _lambda, _outcome, _project
 from millrace._batch import Batch
 from millrace_project import PROJECT
 
 KIND, MAIN, DEV = PROJECT["kind"], PROJECT["main"], PROJECT["dev"]
-FINDER = _project.Finder(PROJECT["files"])
+FINDER = _project.Finder({} if DEV else PROJECT["files"])
+ARCHIVE = _archive.Archive()
 
 
 def prepare():
     """What can be done once, while the component is built."""
-    try:
-        for file in FINDER.files:
-            FINDER.compiled(file)
-    except SyntaxError as error:
-        print(f"MILLRACE-ERROR: {error.filename}:{error.lineno or 1}: {error.msg}", file=sys.stderr)
-        raise SystemExit(1) from None
-    _project.preload(_project.LATE.split())
-    _project.preload(_project.imports(FINDER.files))
+    files = PROJECT["files"]
+    names = []
+    for file in sorted(files):
+        try:
+            FINDER.compiled(file) if not DEV else None
+            names += _project.imports({file: files[file]}, files)
+        except SyntaxError as error:
+            stop(f"{error.filename}:{error.lineno or 1}: {error.msg}")
+    _project.preload(_project.LATE.split() + names)
+    _archive.zones() if "zoneinfo" in sys.modules else None
+    ARCHIVE.pack(_archive.LIBRARY)
+    ARCHIVE.pack_packages(["millrace", *names])
     gc.collect()
     gc.freeze()
+
+
+def stop(message):
+    """Ends the build with an error of the user's."""
+    print("MILLRACE-ERROR: " + message, file=sys.stderr)
+    raise SystemExit(1)
 
 
 class Instance:
@@ -48,8 +60,8 @@ class Instance:
                 self.load()
             except _lambda.Failure as failure:
                 self.failure = failure
-            except Exception as error:
-                self.failure = _lambda.not_loaded(error, self.main.removesuffix(".py"), self.finder.files)
+            except (Exception, SystemExit) as error:
+                self.failure = _lambda.not_loaded(error, self.main.removesuffix(".py"))
         if self.failure is not None:
             raise self.failure
 
@@ -60,7 +72,7 @@ class Instance:
                 raise _lambda.Failure("Runtime.ImportModuleError", "the setting MILLRACE_SOURCE is not set")
             self.main, files = _project.from_setting(text, MAIN)
             self.finder = _project.Finder(files)
-        module = _project.load(self.finder, self.main)
+        module = _project.load(self.finder, ARCHIVE, self.main)
         if KIND == "handler":
             self.handler = _lambda.find(module, self.main.removesuffix(".py"))
         elif not _outcome.marked():
@@ -94,7 +106,7 @@ class WitWorld:
             try:
                 return _outcome.run(Batch(*columns))
             except Exception as error:
-                raise _lambda.raised(error, INSTANCE.finder.files) from error
+                raise _lambda.raised(error) from error
 
         out = answer(call, lambda failure: f"{failure.kind}: {failure.message}")
         from wit_world.imports import types
@@ -106,7 +118,7 @@ class WitWorld:
     def handle(self, event):
         def call():
             context = _lambda.Context(_host.current(), _host.now_ms)
-            return _lambda.invoke(INSTANCE.handler, event, context, INSTANCE.finder.files)
+            return _lambda.invoke(INSTANCE.handler, event, context)
 
         return answer(call, lambda failure: failure.json(_host.current().request_id))
 

@@ -8,6 +8,8 @@ use crate::error::{ApiError, Code};
 
 /// Service names that a signature on `POST /` may carry; some signers leave it empty for loopback.
 const AWS_SERVICES: [&str; 2] = ["firehose", ""];
+/// Service names that a signature in the Lambda API may carry.
+const LAMBDA_SERVICES: [&str; 2] = ["lambda", ""];
 /// Service names that a signature on the plain routes may carry.
 const PLAIN_SERVICES: [&str; 3] = ["firehose", "millrace", ""];
 
@@ -27,6 +29,14 @@ impl Caller {
     /// `Denied`, as AWS words it.
     pub(crate) fn aws(policy: &Policy, parts: &Parts, now_ms: i64) -> Result<Self, ApiError> {
         signed(policy, parts, &AWS_SERVICES, now_ms)
+    }
+
+    /// The caller of an operation of the Lambda API: signed.
+    ///
+    /// # Errors
+    /// `Denied`, as AWS words it.
+    pub(crate) fn lambda(policy: &Policy, parts: &Parts, now_ms: i64) -> Result<Self, ApiError> {
+        signed(policy, parts, &LAMBDA_SERVICES, now_ms)
     }
 
     /// The caller of a plain route: with a token or signed.

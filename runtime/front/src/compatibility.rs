@@ -2,12 +2,13 @@
 //! requests, so that the page made from it is true.
 
 use crate::firehose::{MISSING, Operation};
+use crate::lambda;
 use crate::protocol::shape::{Member, Outcome, Shape};
 
 /// An operation and its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperationCompatibility {
-    /// The service: `firehose`.
+    /// The service: `firehose` or `lambda`.
     pub service: &'static str,
     /// The operation's name.
     pub operation: &'static str,
@@ -55,7 +56,22 @@ pub fn compatibility() -> Vec<OperationCompatibility> {
         refused: Some(advice),
         members: Vec::new(),
     });
-    here.chain(missing).collect()
+    here.chain(missing).chain(lambda_operations()).collect()
+}
+
+fn lambda_operations() -> impl Iterator<Item = OperationCompatibility> {
+    let here = lambda::Operation::ALL.into_iter().map(|(operation, name)| {
+        let mut members = Vec::new();
+        collect(operation.members(), "", &mut members);
+        OperationCompatibility { service: "lambda", operation: name, refused: None, members }
+    });
+    let missing = lambda::MISSING.iter().map(|missing| OperationCompatibility {
+        service: "lambda",
+        operation: missing.name,
+        refused: Some(missing.advice),
+        members: Vec::new(),
+    });
+    here.chain(missing)
 }
 
 /// The same as the Markdown of `docs/compatibility.md`.
@@ -119,9 +135,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_twelve_operations_and_the_deep_members_are_there() {
+    fn all_operations_and_the_deep_members_are_there() {
         let all = compatibility();
-        assert_eq!(all.len(), 12);
+        let of = |service| all.iter().filter(|o| o.service == service).count();
+        assert_eq!((of("firehose"), of("lambda")), (12, 91));
         let create = all.iter().find(|o| o.operation == "CreateDeliveryStream").expect("there");
         let outcome = |path: &str| create.members.iter().find(|m| m.path == path).map(|m| m.outcome.clone());
         assert_eq!(outcome("DeliveryStreamName"), Some(MemberOutcome::Honoured));

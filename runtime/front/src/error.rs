@@ -1,5 +1,5 @@
 //! The one map from what went wrong to what a client is told: AWS code, HTTP status and body on
-//! `POST /`, a stable slug and a sentence on the plain routes.
+//! `POST /` and in the Lambda API, a stable slug and a sentence on the plain routes.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -45,6 +45,27 @@ pub(crate) enum Code {
     Method(&'static str),
     /// A content type or encoding that is not taken.
     Media,
+    /// Too many calls at once; the value is Lambda's `Reason`.
+    Throttled(&'static str),
+    /// A revision id that is not the newest.
+    Precondition,
+    /// An event that is no JSON.
+    RequestContent,
+    /// No room for more code.
+    CodeStorage,
+    /// No more aliases.
+    AliasLimit,
+}
+
+/// How the answers of a route speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Our own JSON.
+    Plain,
+    /// AWS JSON 1.1.
+    AwsJson,
+    /// AWS REST-JSON, as Lambda speaks it.
+    RestJson,
 }
 
 /// A refusal with its sentence.
@@ -83,7 +104,7 @@ impl ApiError {
     }
 
     /// The answer on `POST /`.
-    pub(crate) fn aws_reply(&self) -> Reply {
+    fn aws_reply(&self) -> Reply {
         let kind = self.code.aws_type();
         // Measured on AWS (kinesalite): this one exception spells its text member with a capital.
         let member = if self.code == Code::Serialization { "Message" } else { "message" };
@@ -93,8 +114,36 @@ impl ApiError {
         reply
     }
 
+    /// The answer in a dialect.
+    pub(crate) fn reply(&self, dialect: Dialect) -> Reply {
+        match dialect {
+            Dialect::Plain => self.plain_reply(),
+            Dialect::AwsJson => self.aws_reply(),
+            Dialect::RestJson => self.rest_reply(),
+        }
+    }
+
+    /// The answer of the Lambda API.
+    fn rest_reply(&self) -> Reply {
+        let (kind, status) = (self.code.rest_type(), self.code.rest_status());
+        // The service spells the text of these with a capital, and so does its model.
+        let is_capital = matches!(self.code, Code::ResourceNotFound | Code::Internal | Code::Denied(_));
+        let member = if is_capital { "Message" } else { "message" };
+        let by = if status.is_server_error() { "Service" } else { "User" };
+        let mut body = json!({ "Type": by, member: self.message });
+        if let (Code::Throttled(reason), Some(members)) = (self.code, body.as_object_mut()) {
+            members.insert("Reason".to_owned(), reason.into());
+        }
+        let mut reply = reply(status, "application/json", body.to_string());
+        reply.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
+        if matches!(self.code, Code::Throttled(_)) {
+            reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        reply
+    }
+
     /// The answer on the plain routes.
-    pub(crate) fn plain_reply(&self) -> Reply {
+    fn plain_reply(&self) -> Reply {
         let body = json!({ "error": { "code": self.slug, "message": self.message } }).to_string() + "\n";
         let mut reply = reply(self.code.plain_status(), "application/json", body);
         match self.code {
@@ -115,15 +164,42 @@ impl Code {
             Self::Validation => "ValidationException",
             Self::Serialization | Self::Media => "SerializationException",
             Self::UnknownOperation | Self::NotFound | Self::Method(_) => "UnknownOperationException",
-            Self::InvalidArgument => "InvalidArgumentException",
+            Self::InvalidArgument | Self::Precondition | Self::RequestContent => "InvalidArgumentException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::ResourceInUse => "ResourceInUseException",
-            Self::LimitExceeded => "LimitExceededException",
+            Self::LimitExceeded | Self::Throttled(_) | Self::CodeStorage | Self::AliasLimit => "LimitExceededException",
             Self::ServiceUnavailable => "ServiceUnavailableException",
             Self::Internal => "InternalFailure",
             Self::TooLarge => "RequestEntityTooLargeException",
             Self::Timeout => "RequestTimeoutException",
             Self::Denied(kind) => kind,
+        }
+    }
+
+    /// `x-amzn-ErrorType` of the Lambda API.
+    pub(crate) const fn rest_type(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "InvalidParameterValueException",
+            Self::ResourceInUse => "ResourceConflictException",
+            Self::LimitExceeded | Self::Throttled(_) => "TooManyRequestsException",
+            Self::Internal => "ServiceException",
+            Self::TooLarge => "RequestTooLargeException",
+            Self::Media => "UnsupportedMediaTypeException",
+            Self::Precondition => "PreconditionFailedException",
+            Self::RequestContent => "InvalidRequestContentException",
+            Self::CodeStorage => "CodeStorageExceededException",
+            Self::AliasLimit => "AliasLimitExceededException",
+            other => other.aws_type(),
+        }
+    }
+
+    /// The status that the model gives each.
+    const fn rest_status(self) -> StatusCode {
+        match self {
+            Self::UnknownOperation => StatusCode::NOT_FOUND,
+            Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::CodeStorage | Self::AliasLimit => StatusCode::BAD_REQUEST,
+            other => other.plain_status(),
         }
     }
 
@@ -142,7 +218,10 @@ impl Code {
         match self {
             Self::ResourceNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::ResourceInUse => StatusCode::CONFLICT,
-            Self::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Self::LimitExceeded | Self::Throttled(_) | Self::CodeStorage | Self::AliasLimit => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Media => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Denied(_) => StatusCode::UNAUTHORIZED,
@@ -166,6 +245,11 @@ impl Code {
             Self::NotFound => "route.unknown",
             Self::Method(_) => "route.method",
             Self::Media => "request.media",
+            Self::Throttled(_) => "function.throttled",
+            Self::Precondition => "function.revision",
+            Self::RequestContent => "request.content",
+            Self::CodeStorage => "function.storage",
+            Self::AliasLimit => "function.aliases",
         }
     }
 }
@@ -196,6 +280,32 @@ mod tests {
             assert_eq!(error.aws_reply().status(), aws);
             assert_eq!(error.aws_reply().headers()["x-amzn-errortype"], kind);
             assert_eq!(error.plain_reply().status(), plain);
+        }
+    }
+
+    #[test]
+    fn the_lambda_api_has_its_own_types_statuses_and_bodies() {
+        for (code, kind, status, member) in [
+            (Code::Validation, "ValidationException", 400, "message"),
+            (Code::InvalidArgument, "InvalidParameterValueException", 400, "message"),
+            (Code::ResourceNotFound, "ResourceNotFoundException", 404, "Message"),
+            (Code::ResourceInUse, "ResourceConflictException", 409, "message"),
+            (Code::Precondition, "PreconditionFailedException", 412, "message"),
+            (Code::TooLarge, "RequestTooLargeException", 413, "message"),
+            (Code::Media, "UnsupportedMediaTypeException", 415, "message"),
+            (Code::Throttled("CallerRateLimitExceeded"), "TooManyRequestsException", 429, "message"),
+            (Code::RequestContent, "InvalidRequestContentException", 400, "message"),
+            (Code::CodeStorage, "CodeStorageExceededException", 400, "message"),
+            (Code::AliasLimit, "AliasLimitExceededException", 400, "message"),
+            (Code::UnknownOperation, "UnknownOperationException", 404, "message"),
+            (Code::Denied("InvalidSignatureException"), "InvalidSignatureException", 403, "Message"),
+            (Code::Internal, "ServiceException", 500, "Message"),
+        ] {
+            let reply = ApiError::new(code, "x").reply(Dialect::RestJson);
+            assert_eq!((reply.status().as_u16(), reply.headers()["x-amzn-errortype"].to_str()), (status, Ok(kind)));
+            let body = format!("{:?}", reply.body());
+            assert!(body.contains(&format!("\\\"{member}\\\":\\\"x\\\"")), "{body}");
+            assert_eq!(body.contains("Reason"), matches!(code, Code::Throttled(_)));
         }
     }
 

@@ -18,6 +18,7 @@ mod header;
 mod ingest;
 mod lambda;
 mod metrics;
+mod percent;
 mod protocol;
 mod route;
 mod serve;

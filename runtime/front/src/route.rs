@@ -3,6 +3,7 @@
 use http::Method;
 
 use crate::error::{ApiError, Code};
+use crate::lambda;
 
 /// Methods of a function and of its shadow.
 const FUNCTION_METHODS: &str = "GET, HEAD, PUT";
@@ -13,6 +14,8 @@ const SHADOW_METHODS: &str = "GET, HEAD, PUT, DELETE";
 pub(crate) enum Route<'a> {
     /// `POST /`: AWS JSON by `X-Amz-Target`.
     Aws,
+    /// The Lambda API, whose paths begin with a date; it has a table of its own.
+    Lambda,
     /// `POST /v1/delivery-streams/{name}/records`.
     Ingest(&'a str),
     /// `GET /health/live`.
@@ -43,6 +46,8 @@ pub(crate) enum Route<'a> {
     Deploy(&'a str),
     /// `POST /v1/functions/{name}/invoke`.
     Invoke(&'a str),
+    /// `GET /v1/functions/{name}/code`.
+    Code(&'a str),
     /// `GET /v1/schemas`.
     Schemas,
     /// `PUT /v1/schemas/{database}/{table}`.
@@ -58,6 +63,7 @@ impl<'a> Route<'a> {
         let segments: Vec<&str> = path.split('/').skip(1).take(6).collect();
         let (route, allowed) = match segments.as_slice() {
             [""] => (Self::Aws, "POST"),
+            [date, ..] if lambda::is_lambda(date) => return Ok(Self::Lambda),
             ["health", "live"] => (Self::Live, "GET, HEAD"),
             ["health", "ready"] => (Self::Ready, "GET, HEAD"),
             ["metrics"] => (Self::Metrics, "GET, HEAD"),
@@ -78,6 +84,7 @@ impl<'a> Route<'a> {
                 _ => (Self::Shadow(name), SHADOW_METHODS),
             },
             ["v1", "functions", name, "invoke"] => (Self::Invoke(name), "POST"),
+            ["v1", "functions", name, "code"] => (Self::Code(name), "GET, HEAD"),
             ["v1", "schemas"] => (Self::Schemas, "GET, HEAD"),
             ["v1", "schemas", database, table] => (Self::PutSchema(database, table), "PUT"),
             _ => {
@@ -119,6 +126,7 @@ impl<'a> Route<'a> {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Aws => "aws",
+            Self::Lambda => "lambda",
             Self::Ingest(_) => "ingest",
             Self::Live | Self::Ready => "health",
             Self::Metrics => "metrics",
@@ -132,7 +140,8 @@ impl<'a> Route<'a> {
             | Self::SetShadow(_)
             | Self::EndShadow(_)
             | Self::Deploy(_)
-            | Self::Invoke(_) => "functions",
+            | Self::Invoke(_)
+            | Self::Code(_) => "functions",
             Self::Schemas | Self::PutSchema(..) => "schemas",
         }
     }
@@ -162,6 +171,7 @@ mod tests {
             ("PUT", "/v1/functions/f/shadow", Route::SetShadow("f")),
             ("DELETE", "/v1/functions/f/shadow", Route::EndShadow("f")),
             ("POST", "/v1/functions/f/invoke", Route::Invoke("f")),
+            ("GET", "/v1/functions/f/code", Route::Code("f")),
             ("GET", "/v1/schemas", Route::Schemas),
             ("PUT", "/v1/schemas/d/t", Route::PutSchema("d", "t")),
         ];
@@ -170,6 +180,7 @@ mod tests {
             assert_eq!(Route::find(&method, path).expect(path), wanted);
             assert!(matches!(Route::find(&Method::PATCH, path).expect_err(path).code, Code::Method(_)));
         }
+        assert_eq!(Route::find(&Method::DELETE, "/2015-03-31/whatever").expect("its own table"), Route::Lambda);
         for path in ["/x", "//", "/v1", "/v1/functions/a/b/c", "*", "/health/live/"] {
             assert_eq!(Route::find(&Method::GET, path).expect_err(path).code, Code::NotFound);
         }

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Admin;
 use crate::backend::Live;
+use crate::lambda::backend::LambdaBackend;
 use crate::service;
 use crate::settings::FrontSettings;
 use crate::shared::Shared;
@@ -44,6 +45,8 @@ pub struct FrontParts {
     pub streams: Streams,
     /// The rest of the server.
     pub admin: Arc<dyn Admin>,
+    /// Functions, for the Lambda API.
+    pub lambda: Arc<dyn LambdaBackend>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness, for request ids.
@@ -63,7 +66,9 @@ impl Front {
     /// last one has, or when the time for it is over.
     pub async fn serve(listeners: Vec<TcpListener>, parts: FrontParts) {
         let backend = Arc::new(Live { catalog: parts.catalog, streams: parts.streams });
-        let shared = Shared::new(parts.settings, parts.policy, backend, parts.admin, parts.clock, parts.entropy);
+        let FrontParts { settings, policy, admin, lambda, clock, entropy, .. } = parts;
+        let mut shared = Shared::new(settings, policy, backend, admin, lambda, clock, entropy);
+        shared.is_tls = parts.tls.is_some();
         serve(listeners, Arc::new(shared), parts.tls, parts.shutdown).await;
     }
 }

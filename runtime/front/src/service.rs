@@ -14,13 +14,14 @@ use serde_json::Value;
 use crate::access::Caller;
 use crate::body::{Limit, Received, discard, receive};
 use crate::budget::Budget;
-use crate::error::{ApiError, Code, Reply, reply};
+use crate::error::{ApiError, Code, Dialect, Reply, reply};
+use crate::lambda::Link;
 use crate::metrics::Done;
 use crate::protocol::json;
 use crate::route::Route;
 use crate::settings::{CONTROL_BODY_BYTES_MAX, INGEST_BODY_BYTES_MAX, MODULE_BYTES_MAX, SCHEMA_BYTES_MAX};
 use crate::shared::Shared;
-use crate::{admin, firehose, ingest, status};
+use crate::{admin, firehose, ingest, lambda, status};
 
 const PLAIN_JSON: &str = "application/json";
 
@@ -33,11 +34,11 @@ where
     let started = shared.clock.monotonic();
     let id = shared.entropy.uuid();
     let (parts, mut body) = request.into_parts();
-    let served = AssertUnwindSafe(serve(shared, &parts, &mut body)).catch_unwind().await;
-    let (name, aws, outcome) = served.unwrap_or_else(|_| {
+    let served = AssertUnwindSafe(serve(shared, &parts, &mut body, &id)).catch_unwind().await;
+    let (name, dialect, outcome) = served.unwrap_or_else(|_| {
         tracing::error!(request = id, method = %parts.method, path = parts.uri.path(), "a request's handler panicked");
         let error = ApiError::new(Code::Internal, format!("Millrace failed at this request; its log names it {id}"));
-        ("panic", parts.uri.path() == "/", Err(error))
+        ("panic", dialect_of(&parts), Err(error))
     });
     let failed = outcome.as_ref().err().map(|error| (error.code, error.slug));
     let mut reply = match outcome {
@@ -48,7 +49,7 @@ where
             if !body.is_end_stream() && !parts.headers.contains_key(EXPECT) {
                 discard(&mut body).await;
             }
-            if aws { error.aws_reply() } else { error.plain_reply() }
+            error.reply(dialect)
         }
     };
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -70,19 +71,37 @@ fn log_refusal(id: &str, name: &str, error: &ApiError) {
     }
 }
 
-/// The operation's name, whether it is AWS's, and what came of it.
-async fn serve<B>(shared: &Shared, parts: &Parts, body: &mut B) -> (&'static str, bool, Result<Reply, ApiError>)
+/// How a request's route speaks.
+fn dialect_of(parts: &Parts) -> Dialect {
+    match Route::find(&parts.method, parts.uri.path()) {
+        Ok(Route::Aws) => Dialect::AwsJson,
+        Ok(Route::Lambda) => Dialect::RestJson,
+        _ => Dialect::Plain,
+    }
+}
+
+/// The operation's name, how it speaks, and what came of it.
+async fn serve<B>(
+    shared: &Shared,
+    parts: &Parts,
+    body: &mut B,
+    id: &str,
+) -> (&'static str, Dialect, Result<Reply, ApiError>)
 where
     B: Body<Data = Bytes> + Unpin + Send,
     B::Error: std::fmt::Display,
 {
     match Route::find(&parts.method, parts.uri.path()) {
-        Err(error) => ("unknown", false, Err(error)),
+        Err(error) => ("unknown", Dialect::Plain, Err(error)),
         Ok(Route::Aws) => {
             let (operation, outcome) = json::serve(shared, parts, body).await;
-            (operation.map_or("unknown", firehose::Operation::name), true, outcome)
+            (operation.map_or("unknown", firehose::Operation::name), Dialect::AwsJson, outcome)
         }
-        Ok(route) => (route.name(), false, plain(shared, route, parts, body).await),
+        Ok(Route::Lambda) => {
+            let (name, outcome) = lambda::serve(shared, parts, body, id).await;
+            (name, Dialect::RestJson, outcome)
+        }
+        Ok(route) => (route.name(), Dialect::Plain, plain(shared, route, parts, body).await),
     }
 }
 
@@ -99,6 +118,7 @@ where
             return Ok(reply(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text));
         }
         Route::Ingest(name) => return take(shared, name, parts, body).await,
+        Route::Code(name) => return code(shared, name, parts, body).await,
         _ => {}
     }
     let (bytes_max, budget) = match route {
@@ -129,7 +149,13 @@ where
         | Route::EndShadow(_) => admin::answer_functions(admin, route, parts.uri.query()).await?,
         Route::Schemas => admin::list_schemas(admin)?,
         Route::PutSchema(database, table) => admin::put_schema(admin, database, table, received.bytes).await?,
-        Route::Aws | Route::Ingest(_) | Route::Live | Route::Ready | Route::Metrics => Value::Null,
+        Route::Aws
+        | Route::Lambda
+        | Route::Ingest(_)
+        | Route::Code(_)
+        | Route::Live
+        | Route::Ready
+        | Route::Metrics => Value::Null,
     };
     Ok(json_reply(answer.to_string()))
 }
@@ -175,6 +201,19 @@ where
     let appended = firehose::append(&*shared.backend, name, batch).await?;
     drop(shares);
     Ok(json_reply(ingest::answer(appended, count)))
+}
+
+/// A function's module, for whoever has a link to it or may use the plain routes.
+async fn code<B>(shared: &Shared, name: &str, parts: &Parts, body: &mut B) -> Result<Reply, ApiError>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let link = Link::parse(parts.uri.query())?;
+    if !shared.link_key.check(name, &link, shared.clock.now_ms())? {
+        known(shared, parts, body, CONTROL_BODY_BYTES_MAX, &shared.bodies).await?;
+    }
+    lambda::code_of(shared, name, link.qualifier.as_deref()).await
 }
 
 /// Most routes have no parameters: one that is given is refused, not ignored.

@@ -9,6 +9,8 @@ use tokio::sync::Semaphore;
 use crate::admin::Admin;
 use crate::backend::Backend;
 use crate::budget::Budget;
+use crate::lambda::LinkKey;
+use crate::lambda::backend::LambdaBackend;
 use crate::metrics::Counters;
 use crate::settings::FrontSettings;
 
@@ -18,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) policy: Policy,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) admin: Arc<dyn Admin>,
+    pub(crate) lambda: Arc<dyn LambdaBackend>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Bytes of bodies as they come.
@@ -29,6 +32,10 @@ pub(crate) struct Shared {
     /// Connections that may still be taken.
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) counters: Counters,
+    /// What links to modules are signed with.
+    pub(crate) link_key: LinkKey,
+    /// Clients come by TLS.
+    pub(crate) is_tls: bool,
 }
 
 impl Shared {
@@ -37,6 +44,7 @@ impl Shared {
         policy: Policy,
         backend: Arc<dyn Backend>,
         admin: Arc<dyn Admin>,
+        lambda: Arc<dyn LambdaBackend>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
@@ -49,6 +57,9 @@ impl Shared {
             policy,
             backend,
             admin,
+            lambda,
+            link_key: LinkKey::new(&*entropy),
+            is_tls: false,
             clock,
             entropy,
             counters: Counters::default(),

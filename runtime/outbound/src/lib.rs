@@ -33,7 +33,7 @@ pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// Body of a response at most, bytes: what Lambda answers at most.
 pub const RESPONSE_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// Names and values of all headers of a request, or of a response, at most, bytes.
-pub const HEADER_BYTES_MAX: usize = 32 * 1024;
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of a request, or of a response, at most.
 pub const HEADERS_MAX: usize = 100;
 /// A URL at most, bytes.

@@ -56,6 +56,8 @@ pub(crate) struct Client {
 /// An answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// `X-Amz-Function-Error` was there: the body is a function's error.
+    is_function_error: bool,
     pub(crate) body: Bytes,
 }
 
@@ -118,6 +120,32 @@ impl Client {
         }
     }
 
+    /// One event to a function over the Lambda API; answers what it answered, or the text of its error.
+    ///
+    /// # Errors
+    /// No such function, or it could not be called: the server's sentence.
+    pub(crate) async fn invoke(
+        &mut self,
+        function: &str,
+        qualifier: Option<&str>,
+        event: Bytes,
+    ) -> Result<Result<Bytes, String>> {
+        let qualifier = qualifier.map_or_else(String::new, |qualifier| format!("?Qualifier={qualifier}"));
+        let path = format!("/2015-03-31/functions/{function}/invocations{qualifier}");
+        let headers = [("content-type", "application/json")];
+        let answer = self.send(Method::POST, &path, "lambda", &headers, event).await?;
+        let text = String::from_utf8_lossy(&answer.body);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        if answer.status != 200 {
+            let message = value["Message"].as_str().or_else(|| value["message"].as_str());
+            bail!("invoking {function}: {}", message.unwrap_or(&text));
+        }
+        if !answer.is_function_error {
+            return Ok(Ok(answer.body));
+        }
+        Ok(Err(value["errorMessage"].as_str().map_or_else(|| text.clone().into_owned(), str::to_owned)))
+    }
+
     async fn send(
         &mut self,
         method: Method,
@@ -138,10 +166,11 @@ impl Client {
         self.sender.ready().await.context("the server closed the connection")?;
         let response = self.sender.send_request(request).await.context("the server closed the connection")?;
         let status = response.status().as_u16();
+        let is_function_error = response.headers().contains_key("x-amz-function-error");
         #[expect(clippy::disallowed_methods, reason = "bounded by ANSWER_BYTES_MAX")]
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|e| anyhow!("the answer could not be read: {e}"))?.to_bytes();
-        Ok(Answer { status, body })
+        Ok(Answer { status, is_function_error, body })
     }
 
     fn authorise(

@@ -313,7 +313,8 @@ impl LambdaBackend for ServerLambda {
     }
 
     async fn object(&self, bucket: &str, key: &str, bytes_max: usize) -> Result<Bytes, LambdaError> {
-        self.buckets.read(bucket, key, bytes_max).await.map_err(|error| LambdaError::Invalid(error.to_string()))
+        let read = self.buckets.read(bucket, key, bytes_max).await;
+        read.map(Bytes::from).map_err(|error| LambdaError::Invalid(error.to_string()))
     }
 
     async fn create(&self, new: NewFunction) -> Result<FunctionInfo, LambdaError> {

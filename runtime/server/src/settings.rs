@@ -29,6 +29,8 @@ const OTHERS: [&str; 10] = [
 ];
 /// Beginnings of names that are not settings of the server, either.
 const OTHER_PREFIXES: [&str; 1] = ["TEST_"];
+/// Section that a function project's manifest has, and no settings.
+const PROJECT: &str = "function";
 /// Bytes of a settings file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -160,6 +162,13 @@ pub(crate) fn load(
         None if Path::new("millrace.toml").exists() => read(Path::new("millrace.toml"))?,
         None => Table::new(),
     };
+    if table.contains_key(PROJECT) {
+        // The manifest of a function project has the same name: a server started there is not set by it.
+        match file {
+            Some(path) => bail!("{} is the manifest of a function project, not settings of a server", path.display()),
+            None => table = Table::new(),
+        }
+    }
     check_keys(&table, "", &known)?;
     for (name, value) in variables {
         let Some(short) = name.strip_prefix(PREFIX) else { continue };
@@ -356,6 +365,8 @@ mod tests {
         let error = load_text("[delivery]\ngzip_levle = 1\n").expect_err("unknown");
         assert!(error.to_string().contains("did you mean delivery.gzip_level?"), "{error}");
         assert!(load_text("dev = 'yes'").is_err());
+        let error = load_text("[function]\nname = 'a'\n").expect_err("a project").to_string();
+        assert!(error.ends_with("is the manifest of a function project, not settings of a server"), "{error}");
         std::fs::remove_dir_all(&dir).expect("cleans up");
     }
 }

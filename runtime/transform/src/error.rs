@@ -18,7 +18,7 @@ pub enum Error {
     #[error("not a WebAssembly module or component: {0}")]
     NotWasm(String),
     /// Imports that nobody granted, every one of them by name.
-    #[error("the module imports what was not granted: {}{}", .0.join(", "), crate::component::next_step(.0))]
+    #[error("the module imports what was not granted: {}{}", listed(.0), crate::component::next_step(.0))]
     Imports(Vec<String>),
     /// Of neither world: what it would have to export is missing or another thing, or it was made for
     /// another host.
@@ -74,6 +74,24 @@ impl Error {
     }
 }
 
+/// Names that are listed one by one; the others are counted.
+const LISTED_MAX: usize = 50;
+/// Bytes that are shown of one name.
+const LISTED_BYTES_MAX: usize = 200;
+
+/// `names` for a message: whoever deploys chose how many there are and how long they are.
+fn listed(names: &[String]) -> String {
+    let shown = |name: &String| match cut(name, LISTED_BYTES_MAX) {
+        whole if whole.len() == name.len() => whole.to_owned(),
+        part => format!("{part}…"),
+    };
+    let mut text = names.iter().take(LISTED_MAX).map(shown).collect::<Vec<_>>().join(", ");
+    if names.len() > LISTED_MAX {
+        text.push_str(&format!(" and {} more", names.len() - LISTED_MAX));
+    }
+    text
+}
+
 /// Turns an IO error into [`Error::Io`].
 pub(crate) fn io_error(what: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { what, source }
@@ -91,6 +109,15 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_listed_up_to_a_number_and_a_length() {
+        let names = |count: usize| (0..count).map(|n| format!("env.f{n}")).collect::<Vec<_>>();
+        assert_eq!(listed(&names(2)), "env.f0, env.f1");
+        assert!(listed(&names(LISTED_MAX)).ends_with(", env.f49"));
+        assert!(listed(&names(20_000)).ends_with(", env.f49 and 19950 more"));
+        assert_eq!(listed(&["n".repeat(90_000)]), format!("{}…", "n".repeat(LISTED_BYTES_MAX)));
+    }
 
     #[test]
     fn texts_are_cut_between_characters() {

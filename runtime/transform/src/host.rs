@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_types::{Clock, Entropy};
+use millrace_types::{Clock, Entropy, MIB};
 use parking_lot::{Condvar, Mutex};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, EngineWeak};
@@ -18,6 +18,10 @@ use crate::{ArtifactKey, Error, HostSettings, Limits, World, artifact, engine};
 
 /// Bytes of a compiled function's file, at most: JavaScript's and Python's have about 40 MB.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
+
+/// Memory of the first start of a module, bytes, when nobody has said yet what it may have: as much as
+/// any function can be given.
+const FIRST_START_BYTES_MAX: usize = 256 * MIB;
 
 /// Runs the functions of one tenant.
 pub struct Host {
@@ -123,7 +127,7 @@ impl Host {
         };
         let pre = self.linker.instantiate_pre(component).map_err(|error| Error::Start(format!("{error:#}")))?;
         let module = Arc::new(Module { host: Arc::clone(self), world, pre, export });
-        let limits = Limits { memory_bytes: usize::MAX, ..Limits::default() };
+        let limits = Limits { memory_bytes: FIRST_START_BYTES_MAX, ..Limits::default() };
         self.start(&module, limits)?.check_type(world).map_err(|error| Error::World(format!("{error:#}")))?;
         Ok(module)
     }

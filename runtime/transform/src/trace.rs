@@ -24,6 +24,11 @@ pub(crate) fn classify(error: &wasmtime::Error, guest: &Guest, output_bytes_max:
         return CallError::Memory { bytes: guest.shared.limits.memory_bytes, trace: trace(error, guest) };
     }
     if error.chain().any(|cause| cause.to_string().contains(TOO_MUCH)) {
+        // With frames it was in the middle of its work: an argument of a host call, not its answer.
+        if error.downcast_ref::<WasmBacktrace>().is_some() {
+            let text = format!("it passed more than {output_bytes_max} bytes to the host in one call");
+            return CallError::Trap { trace: with_frames(text, error, guest) };
+        }
         return CallError::OutputTooLarge { bytes_max: output_bytes_max };
     }
     if error.downcast_ref::<WasmBacktrace>().is_none() && error.downcast_ref::<Trap>().is_none() {
@@ -36,7 +41,11 @@ pub(crate) fn classify(error: &wasmtime::Error, guest: &Guest, output_bytes_max:
 
 /// Root cause, what the guest last logged as an error, and the frames.
 fn trace(error: &wasmtime::Error, guest: &Guest) -> String {
-    let mut text = error.root_cause().to_string();
+    with_frames(error.root_cause().to_string(), error, guest)
+}
+
+/// As [`trace`], with a cause in our own words.
+fn with_frames(mut text: String, error: &wasmtime::Error, guest: &Guest) -> String {
     if !guest.last_error.is_empty() {
         text.push_str("; the function said: ");
         text.push_str(&guest.last_error);

@@ -32,9 +32,16 @@ fn compiler(limits: CompileLimits) -> Compiler {
     Compiler { exe: std::env::current_exe().unwrap(), limits }
 }
 
-fn guest() -> Vec<u8> {
+fn read(name: &str) -> String {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-examples/wat");
-    let read = |name: &str| std::fs::read_to_string(format!("{dir}/{name}.wat")).unwrap();
+    std::fs::read_to_string(format!("{dir}/{name}.wat")).unwrap()
+}
+
+fn handler() -> Vec<u8> {
+    wat::parse_str(read("handler")).unwrap()
+}
+
+fn guest() -> Vec<u8> {
     wat::parse_str(read("component").replace(";; BODY", &read("identity"))).unwrap()
 }
 
@@ -53,6 +60,16 @@ fn refuses() {
     let module = wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap();
     assert!(
         matches!(compiler.build(&module, &Grants::default()), Err(Error::Imports(names)) if names == ["wasi:sockets/tcp@0.2.0"])
+    );
+    let handler = handler();
+    let grants = Grants { http_hosts: vec!["api.example.com".into()], key_value: false };
+    let error = compiler.judge(&handler, &grants).unwrap_err();
+    assert!(matches!(&error, Error::Imports(names) if names == &["millrace:transform/key-value@0.1.0"]), "{error:?}");
+    let judged = compiler.judge(&handler, &Grants { key_value: true, ..grants }).unwrap();
+    assert_eq!((judged.world, judged.imports.len()), (World::Handler, 5));
+    let nothing = wat::parse_str("(component)").unwrap();
+    assert!(
+        matches!(compiler.judge(&nothing, &Grants::default()), Err(Error::World(text)) if text == "it exports nothing")
     );
     assert!(matches!(compiler.build(b"junk", &Grants::default()), Err(Error::NotWasm(_))));
     assert!(matches!(compiler.compile(b"junk"), Err(Error::Compile(_))));

@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-import traceback
 
 try:
     from wit_world.imports import clock as _clock
@@ -42,9 +41,13 @@ def log(level, message):
             sys.__stderr__.write(f"{level}: {line}\n")
 
 
-def log_exception(what):
-    """Logs the exception that is handled, with its stack."""
-    log("error", f"{what}\n{traceback.format_exc()}")
+def frames(error):
+    """The lines of an exception's stack, those of the project's own files: in a component their names
+    are relative, others' begin with a slash."""
+    import traceback
+
+    found = traceback.extract_tb(error.__traceback__)
+    return traceback.format_list([frame for frame in found if not _started or not frame.filename.startswith("/")])
 
 
 def setting(name):

@@ -3,7 +3,8 @@
 import decimal
 import json
 import math
-import traceback
+
+from . import _host
 
 # What a Lambda's ARN says here; nobody looks at region and account.
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
@@ -87,20 +88,19 @@ def unmarshal(event):
         raise Failure("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
 
 
-def raised(error, own):
-    """The failure that an exception of the function is; the stack shows the frames of files in `own`."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
-    return Failure(type(error).__name__, str(error), traceback.format_list(frames))
+def raised(error):
+    """The failure that an exception of the function is."""
+    return Failure(type(error).__name__, str(error), _host.frames(error))
 
 
-def not_loaded(error, module, own):
+def not_loaded(error, module):
     """The failure that an exception while the module was loaded is."""
     if isinstance(error, ImportError):
         return Failure("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}")
     if isinstance(error, SyntaxError):
-        message = f"Syntax error in module '{module}': {error}"
-        return Failure("Runtime.UserCodeSyntaxError", message, [f"  File \"{error.filename}\" Line {error.lineno}\n    {error.text}"])
-    return raised(error, own)
+        place = f'  File "{error.filename}" Line {error.lineno}\n    {(error.text or "").strip()}\n'
+        return Failure("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}", [place])
+    return raised(error)
 
 
 def find(module, name):
@@ -112,11 +112,13 @@ def find(module, name):
     raise Failure("Runtime.HandlerNotFound", f"Handler 'lambda_handler' missing on module '{name}'")
 
 
-def invoke(handler, event, context, own):
+def invoke(handler, event, context):
     """Calls the handler with the event's JSON and answers the answer's."""
     value = unmarshal(event)
     try:
         answer = handler(value, context)
+    except SystemExit as error:
+        raise Failure("Runtime.ExitError", f"the function called sys.exit({error.code!r})") from None
     except Exception as error:
-        raise raised(error, own) from error
+        raise raised(error) from error
     return marshal(answer)

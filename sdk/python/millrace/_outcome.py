@@ -192,10 +192,12 @@ def run(batch, function=None, whole=None):
         try:
             outcome = function(record)
         except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
             if not told:
-                _host.log_exception(f"record {record.index}: the first of the batch that raised")
+                place = "".join(_host.frames(error))
+                _host.log("error", f"record {record.index}, the first of the batch that raised: {reason}\n{place}")
                 told = True
-            out.fail(record, f"{type(error).__name__}: {error}")
+            out.fail(record, reason)
             continue
         put(outcome, record, out)
     return out

@@ -10,12 +10,10 @@ import json
 import linecache
 import sys
 
-# Modules that Python imports by itself late, or by a name that no source says.
+# Modules that Python itself imports late: here before an instance starts, so that it need not.
 LATE = (
-    "_strptime base64 calendar collections.abc copy decimal encodings.ascii encodings.cp1252 encodings.hex_codec encodings.idna"
-    " encodings.latin_1 encodings.punycode encodings.raw_unicode_escape encodings.unicode_escape encodings.utf_16"
-    " encodings.utf_16_le encodings.utf_8_sig encodings.utf_32 gzip io json locale math re string textwrap traceback unicodedata"
-    " urllib.parse uuid zlib"
+    "_strptime base64 copy decimal encodings.ascii encodings.idna encodings.latin_1 encodings.utf_8_sig json re string textwrap"
+    " traceback uuid zlib"
 )
 
 
@@ -63,10 +61,10 @@ class Finder:
         return self.code[file]
 
 
-def imports(files):
-    """The names of what the files import, their own modules aside: those that a plain `import` names
-    anywhere, in functions too."""
-    finder, found = Finder(files), set()
+def imports(files, own):
+    """The names of what the files import, the project's own modules aside: those that a plain `import`
+    names anywhere, in functions too."""
+    finder, found = Finder(own), set()
     for file, text in files.items():
         for node in ast.walk(ast.parse(text, file)):
             if isinstance(node, ast.Import):
@@ -74,7 +72,7 @@ def imports(files):
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(node.module)
                 found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return sorted(name for name in found if finder.path_of(name.split(".")[0]) is None)
+    return sorted(name for name in found if finder.find_spec(name.split(".")[0]) is None)
 
 
 def preload(names):
@@ -97,8 +95,8 @@ def from_setting(text, main):
     return main, {main: text}
 
 
-def load(finder, main):
+def load(finder, archive, main):
     """Runs the project's main file and answers its module."""
-    sys.meta_path[:] = [finder, importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter]
+    sys.meta_path[:] = [finder, importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter, archive]
     name = main.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
     return importlib.import_module(name)

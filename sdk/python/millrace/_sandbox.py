@@ -8,118 +8,21 @@ module that took `time.time` away at its import has the right one.
 
 import _io
 import builtins
-import collections.abc
-import datetime as _datetime
 import errno
-import io
-import logging
 import os
-import random
+import posix
 import sys
 import time
+import types
 
 from . import _host
 
-# Environment variables of Lambda that are not settings, and where each comes from.
-RESERVED = {
-    "AWS_LAMBDA_FUNCTION_NAME": lambda: _host.current().function_name,
-    "AWS_LAMBDA_FUNCTION_VERSION": lambda: _host.current().function_version,
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": lambda: str(_host.current().memory_limit_bytes >> 20),
-}
 # Functions that would reach for files, processes or the network.
 ABSENT_FILES = (
     "access chdir chmod fstat fsync getcwd link listdir lstat mkdir open pipe readlink remove rename replace rmdir scandir stat"
     " symlink truncate unlink utime"
 )
-ABSENT_NETWORK = "create_connection getaddrinfo gethostbyname socketpair"
-
-
-class Environ(collections.abc.MutableMapping):
-    """`os.environ`: the settings, and what the function itself sets. A setting is looked up by its
-    name; the names that were found so far are all that can be listed."""
-
-    def __init__(self, original):
-        self._original = original
-        self._known = {}
-
-    def _look(self, name):
-        if not isinstance(name, str):
-            raise TypeError(f"str expected, not {type(name).__name__}")
-        if name not in self._known:
-            value = RESERVED[name]() if name in RESERVED else _host.setting(name)
-            if value is None:
-                return None
-            self._known[name] = value
-        return self._known[name]
-
-    def __getitem__(self, name):
-        value = self._look(name) if _host.inside() else self._original.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __setitem__(self, name, value):
-        if not isinstance(value, str):
-            raise TypeError(f"str expected, not {type(value).__name__}")
-        (self._known if _host.inside() else self._original)[name] = value
-
-    def __delitem__(self, name):
-        self[name]
-        if _host.inside():
-            self._known[name] = None
-        else:
-            del self._original[name]
-
-    def __iter__(self):
-        if not _host.inside():
-            return iter(self._original)
-        for name in RESERVED:
-            self._look(name)
-        return iter([name for name, value in self._known.items() if value is not None])
-
-    def __len__(self):
-        return sum(1 for _ in self)
-
-    def copy(self):
-        """The variables that can be listed, as a dict."""
-        return dict(self)
-
-
-class LogWriter(io.TextIOBase):
-    """A stream whose lines are log lines."""
-
-    encoding = "utf-8"
-
-    def __init__(self, level):
-        self._level = level
-        self._line = ""
-
-    def writable(self):
-        return True
-
-    def write(self, text):
-        *lines, self._line = (self._line + text).split("\n")
-        for line in lines:
-            _host.log(self._level, line)
-        return len(text)
-
-    def end(self):
-        """Logs a last line that has no end: the call is over."""
-        if self._line:
-            _host.log(self._level, self._line)
-            self._line = ""
-
-
-class LogHandler(logging.Handler):
-    """`logging` into the host's log."""
-
-    def emit(self, record):
-        level = "error" if record.levelno >= logging.ERROR else "warn" if record.levelno >= logging.WARNING else None
-        level = level or ("info" if record.levelno >= logging.INFO else "debug")
-        try:
-            _host.log(level, self.format(record))
-        except Exception:
-            self.handleError(record)
+ABSENT_NETWORK = "getaddrinfo gethostbyname gethostname getnameinfo socketpair"
 
 
 def _patch(module, name, instead):
@@ -135,10 +38,10 @@ def _patch(module, name, instead):
     setattr(module, name, replaced)
 
 
-def _absent(what, number=errno.ENOENT):
+def _absent(what, number=errno.ENOENT, has_not="files"):
     def refuse(*given, **_):
         path = given[0] if given and isinstance(given[0], (str, bytes)) else None
-        raise OSError(number, f"{what}: a function has no files, processes or sockets", path)
+        raise OSError(number, f"{what}: a function has no {has_not}", path)
 
     return refuse
 
@@ -157,51 +60,113 @@ def _clocks():
     _patch(time, "strftime", lambda form, at=None: strftime(form, parts() if at is None else at))
     _patch(time, "asctime", lambda at=None: asctime(parts() if at is None else at))
     _patch(time, "ctime", lambda seconds=None: asctime(parts(seconds)))
-    _patch(time, "sleep", _absent("time.sleep", errno.ENOSYS))
+    _patch(time, "sleep", _absent("time.sleep", errno.ENOSYS, "way to wait"))
+    info = types.SimpleNamespace(implementation="millrace", monotonic=False, adjustable=True, resolution=0.001)
+    _patch(time, "get_clock_info", lambda name: info)
 
 
-class _Now(_datetime.datetime):
-    """`datetime.datetime`, whose C asks the machine's clock itself."""
+def _files():
+    # Importers have `posix` and `_io` themselves.
+    for module in (os, posix):
+        for name in ABSENT_FILES.split():
+            _patch(module, name, _absent(f"os.{name}"))
+    for module, name in ((builtins, "open"), (_io, "open"), (_io, "open_code")):
+        _patch(module, name, _absent("open"))
 
-    @classmethod
-    def now(cls, tz=None):
-        return cls.fromtimestamp(time.time(), tz)
+    # Python's own C opens files too: a SyntaxError looks for its line.
+    def hook(event, given):
+        if event == "open" and _host.inside():
+            raise OSError(errno.ENOENT, "open: a function has no files", given[0])
 
-    @classmethod
-    def today(cls):
-        return cls.fromtimestamp(time.time())
+    sys.addaudithook(hook)
 
-    @classmethod
-    def utcnow(cls):
-        return cls.fromtimestamp(time.time(), _datetime.timezone.utc).replace(tzinfo=None)
+    def leave(status=0):
+        raise SystemExit(status)
 
-    def __repr__(self):
-        return "datetime." + super().__repr__()
+    _patch(os, "_exit", leave)
+
+
+def _dates():
+    import datetime
+
+    class Now(datetime.datetime):
+        """`datetime.datetime`, whose C asks the machine's clock itself."""
+
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(time.time(), tz)
+
+        @classmethod
+        def today(cls):
+            return cls.fromtimestamp(time.time())
+
+        @classmethod
+        def utcnow(cls):
+            return cls.fromtimestamp(time.time(), datetime.timezone.utc).replace(tzinfo=None)
+
+        def __repr__(self):
+            return "datetime." + super().__repr__()
+
+    Now.__name__ = Now.__qualname__ = "datetime"
+    Now.__module__ = "datetime"
+    datetime.datetime = Now
+
+
+def _randomness():
+    import random
+
+    _patch(random, "_urandom", _host.random_bytes)
+    plain = random.Random.seed
+
+    def seed(self, a=None, version=2):
+        if a is None and _host.inside():
+            a = int.from_bytes(_host.random_bytes(32), "big")
+        plain(self, a, version)
+
+    random.Random.seed = seed
+    random.seed = random._inst.seed
+
+
+def _network():
+    # What `socket` is made of, so that it need not be imported for those who have no use for it.
+    import _socket
+
+    refuse = _absent("socket", errno.ENOSYS, "sockets")
+    plain = _socket.socket
+
+    class Socket(plain):
+        __slots__ = ()
+
+        def __init__(self, *given, **named):
+            (refuse if _host.inside() else super().__init__)(*given, **named)
+
+    Socket.__name__ = Socket.__qualname__ = "socket"
+    _socket.socket = _socket.SocketType = Socket
+    for name in ABSENT_NETWORK.split():
+        _patch(_socket, name, _absent(f"socket.{name}", errno.ENOSYS, "sockets"))
 
 
 def install():
-    """Puts the replacements in place; before anything else is imported, while the component is built."""
-    import posix
-    import socket
-
+    """Puts the replacements in place, while the component is built and before other modules take the
+    originals: the plain ones first."""
     _clocks()
-    _Now.__name__ = _Now.__qualname__ = "datetime"
-    _Now.__module__ = "datetime"
-    _datetime.datetime = _Now
+    _files()
     _patch(os, "urandom", _host.random_bytes)
-    _patch(random, "_urandom", _host.random_bytes)
-    # Importers have `posix` and `_io` themselves.
-    for module, names in ((os, ABSENT_FILES), (posix, ABSENT_FILES), (socket, ABSENT_NETWORK)):
-        for name in names.split():
-            _patch(module, name, _absent(f"{module.__name__}.{name}"))
-    for module, name in ((builtins, "open"), (io, "open"), (_io, "open"), (io, "open_code"), (_io, "open_code")):
-        _patch(module, name, _absent("open"))
-    _patch(socket.socket, "__init__", _absent("socket.socket"))
+    _dates()
+    _randomness()
+    _network()
+    from ._streams import Environ
+
     os.environ = Environ(os.environ)
 
 
 def start():
     """From the first call of an instance on: the host's log and randomness."""
+    import logging
+    import random
+
+    from ._streams import LogHandler, LogWriter
+
     _host.start()
     sys.stdout, sys.stderr = LogWriter("info"), LogWriter("error")
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
@@ -209,11 +174,12 @@ def start():
     root.handlers[:] = [LogHandler()]
     named = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
     root.setLevel(named if named in logging.getLevelNamesMapping() else logging.WARNING)
-    random.seed(int.from_bytes(_host.random_bytes(32), "big"))
+    random.seed()
 
 
 def end():
     """A call is over: lines without an end are logged."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, LogWriter):
-            stream.end()
+        flush = getattr(stream, "end", None)
+        if flush:
+            flush()

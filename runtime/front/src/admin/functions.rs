@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Admin, DeployOptions, ShadowOptions};
 use crate::error::{ApiError, Code};
 use crate::ingest;
+use crate::percent::percent_decoded;
 use crate::route::Route;
 
 /// Letters of a function's name.
@@ -228,22 +229,6 @@ fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-}
-
-pub(super) fn percent_decoded(text: &str) -> Result<String, ApiError> {
-    let wrong = || ApiError::invalid("the request target is not percent-encoded UTF-8");
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let digits = [bytes.next().ok_or_else(wrong)?, bytes.next().ok_or_else(wrong)?];
-            let hex = std::str::from_utf8(&digits).map_err(|_| wrong())?;
-            out.push(u8::from_str_radix(hex, 16).map_err(|_| wrong())?);
-        } else {
-            out.push(byte);
-        }
-    }
-    String::from_utf8(out).map_err(|_| wrong())
 }
 
 fn check_name(name: &str) -> Result<(), ApiError> {

@@ -21,7 +21,7 @@ pub(crate) use functions::{answer as answer_functions, deploy, invoke, list as l
 pub(crate) use schemas::{list as list_schemas, put as put_schema};
 
 /// How a function is to run; `None` takes the server's default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeployOptions {
     /// What the guest reads through the settings interface.
     pub settings: BTreeMap<String, String>,

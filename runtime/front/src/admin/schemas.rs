@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Admin;
-use super::functions::{percent_decoded, to_json};
+use super::functions::to_json;
 use crate::error::{ApiError, Code};
+use crate::percent::percent_decoded;
 
 /// Letters of a database's or a table's name, as Glue has them.
 const NAME_CHARS_MAX: usize = 255;

@@ -1,7 +1,9 @@
-//! Constructors and shapes that several operations' tables share (service model 2015-08-04).
+//! Shapes that several operations' tables share (service model 2015-08-04).
 
-use crate::protocol::patterns::{self, Pattern};
-use crate::protocol::shape::{Member, Outcome, Shape};
+use crate::protocol::patterns;
+use crate::protocol::shape::Shape;
+
+pub(crate) use crate::protocol::member::{only, optional, refused, required, shown, text};
 
 /// `DeliveryStreamName`.
 pub(crate) const STREAM_NAME: Shape = Shape::Text { length: (1, 64), pattern: Some(&patterns::STREAM_NAME) };
@@ -14,38 +16,3 @@ pub(crate) const STREAM_TYPE: Shape =
 pub(crate) const NO_SPACE: Shape = text(1, 1024, &patterns::NO_SPACE);
 /// Strings that are not blank, 1–1024.
 pub(crate) const NOT_BLANK: Shape = text(1, 1024, &patterns::NOT_BLANK);
-
-/// A string of `from` to `to` characters that matches `pattern`.
-pub(crate) const fn text(from: usize, to: usize, pattern: &'static Pattern) -> Shape {
-    Shape::Text { length: (from, to), pattern: Some(pattern) }
-}
-
-/// A member that may be absent, and is honoured.
-pub(crate) const fn optional(name: &'static str, shape: Shape) -> Member {
-    Member { name, required: false, shape, outcome: Outcome::Honoured }
-}
-
-/// A member that must be there, and is honoured.
-pub(crate) const fn required(name: &'static str, shape: Shape) -> Member {
-    Member { name, required: true, shape, outcome: Outcome::Honoured }
-}
-
-/// A member that is kept and shown, and does nothing else.
-pub(crate) const fn shown(name: &'static str, shape: Shape, why: &'static str) -> Member {
-    Member { name, required: false, shape, outcome: Outcome::Shown(why) }
-}
-
-/// A member of which only some values are honoured.
-pub(crate) const fn only(
-    name: &'static str,
-    shape: Shape,
-    values: &'static [&'static str],
-    advice: &'static str,
-) -> Member {
-    Member { name, required: false, shape, outcome: Outcome::Only(values, advice) }
-}
-
-/// A member that is refused by name.
-pub(crate) const fn refused(name: &'static str, advice: &'static str) -> Member {
-    Member { name, required: false, shape: Shape::Opaque, outcome: Outcome::Refused(advice) }
-}

@@ -12,6 +12,8 @@ use crate::error::{ApiError, Code};
 
 /// Findings one `ValidationException` names; a hostile request has no long answer.
 pub(crate) const FINDINGS_MAX: usize = 10;
+/// Characters of a value that a finding quotes.
+const QUOTED_CHARS: usize = 256;
 
 /// A member of a structure.
 #[derive(Debug)]
@@ -45,13 +47,15 @@ pub(crate) enum Shape {
     },
     /// An integer, from and to.
     Integer(i64, i64),
+    /// A number, from and to.
+    Number(f64, f64),
     /// True or false.
     Boolean,
     /// A structure.
     Structure(&'static [Member]),
     /// A list: its length, from and to, and its items.
     List(usize, usize, &'static Shape),
-    /// A map from strings to strings.
+    /// A map: its names and its values.
     TextMap(&'static Shape, &'static Shape),
     /// Not looked into: the member is refused as a whole.
     Opaque,
@@ -70,12 +74,30 @@ pub(crate) enum Outcome {
     Refused(&'static str),
 }
 
+/// How a service words what is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Voice {
+    /// Firehose: only the path.
+    #[default]
+    Path,
+    /// Lambda: the value as well, but for those of maps, which may be secrets.
+    Quoting,
+}
+
 /// Checks a request against the table of its operation.
 ///
 /// # Errors
 /// As the module says.
 pub(crate) fn check(members: &'static [Member], request: &Value) -> Result<(), ApiError> {
-    let mut findings = Findings::default();
+    check_as(Voice::Path, members, request)
+}
+
+/// The same in a service's words.
+///
+/// # Errors
+/// As the module says.
+pub(crate) fn check_as(voice: Voice, members: &'static [Member], request: &Value) -> Result<(), ApiError> {
+    let mut findings = Findings { voice, ..Findings::default() };
     findings.structure(members, request, &Path::default());
     if let Some(text) = findings.mistyped {
         return Err(ApiError::new(Code::Serialization, text));
@@ -152,15 +174,20 @@ impl Path {
 
 #[derive(Default)]
 struct Findings {
+    voice: Voice,
     mistyped: Option<String>,
     broken: Vec<String>,
 }
 
 impl Findings {
-    fn broken(&mut self, path: &Path, constraint: &str) {
-        if self.broken.len() < FINDINGS_MAX {
-            self.broken.push(finding(&path.camel, constraint));
+    fn broken(&mut self, path: &Path, value: &Value, constraint: &str) {
+        if self.broken.len() >= FINDINGS_MAX {
+            return;
         }
+        self.broken.push(match self.voice {
+            Voice::Path => finding(&path.camel, constraint),
+            Voice::Quoting => quoting(&path.camel, value, constraint),
+        });
     }
 
     fn mistyped(&mut self, value: &Value, wanted: &str) {
@@ -181,7 +208,7 @@ impl Findings {
         for member in members {
             match object.get(member.name) {
                 None | Some(Value::Null) if member.required => {
-                    self.broken(&path.member(member.name), "Member must not be null");
+                    self.broken(&path.member(member.name), &Value::Null, "Member must not be null");
                 }
                 None | Some(Value::Null) => {}
                 Some(value) => self.value(&member.shape, value, &path.member(member.name)),
@@ -191,50 +218,50 @@ impl Findings {
     }
 
     fn unknown(&mut self, members: &'static [Member], object: &Map<String, Value>, path: &Path) {
-        for name in object.keys() {
+        for (name, value) in object {
             if !members.iter().any(|member| member.name == name) {
-                self.broken(&path.member(name), "Member is not known to this operation");
+                self.broken(&path.member(name), value, "Member is not known to this operation");
             }
         }
     }
 
     fn value(&mut self, shape: &'static Shape, value: &Value, path: &Path) {
         if value.is_null() {
-            return self.broken(path, "Member must not be null");
+            return self.broken(path, value, "Member must not be null");
         }
         match shape {
             Shape::Text { length, pattern } => match value.as_str() {
                 None => self.mistyped(value, "a String"),
                 Some(text) => {
                     if let Some(pattern) = pattern.filter(|pattern| !(pattern.holds)(text)) {
-                        self.broken(path, &format!("Member must satisfy regular expression pattern: {}", pattern.text));
+                        let constraint = format!("Member must satisfy regular expression pattern: {}", pattern.text);
+                        self.broken(path, value, &constraint);
                     }
-                    self.length(path, text.chars().count(), *length);
+                    self.length(path, value, text.chars().count(), *length);
                 }
             },
             Shape::Enum { values, extensions } => match value.as_str() {
                 None => self.mistyped(value, "a String"),
                 Some(text) if values.contains(&text) || extensions.contains(&text) => {}
                 Some(_) => {
-                    self.broken(path, &format!("Member must satisfy enum value set: [{}]", values.join(", ")));
+                    let constraint = format!("Member must satisfy enum value set: [{}]", values.join(", "));
+                    self.broken(path, value, &constraint);
                 }
             },
             Shape::Integer(from, to) => match integer(value) {
                 None => self.mistyped(value, "an Integer"),
-                Some(number) if number < *from => {
-                    self.broken(path, &format!("Member must have value greater than or equal to {from}"));
-                }
-                Some(number) if number > *to => {
-                    self.broken(path, &format!("Member must have value less than or equal to {to}"));
-                }
-                Some(_) => {}
+                Some(number) => self.range(path, value, number, (*from, *to)),
+            },
+            Shape::Number(from, to) => match value.as_f64() {
+                None => self.mistyped(value, "a Double"),
+                Some(number) => self.range(path, value, number, (*from, *to)),
             },
             Shape::Boolean if !value.is_boolean() => self.mistyped(value, "a Boolean"),
             Shape::Structure(inner) => self.structure(inner, value, path),
             Shape::List(from, to, item) => match value.as_array() {
                 None => self.mistyped(value, "a list"),
                 Some(items) => {
-                    self.length(path, items.len(), (*from, *to));
+                    self.length(path, value, items.len(), (*from, *to));
                     for (index, value) in items.iter().enumerate() {
                         self.value(item, value, &path.item(index));
                     }
@@ -242,31 +269,97 @@ impl Findings {
             },
             Shape::TextMap(key, item) => match value.as_object() {
                 None => self.mistyped(value, "a map"),
-                Some(map) => {
-                    for (name, value) in map {
-                        let path = path.member(name);
-                        self.value(key, &Value::String(name.clone()), &path);
-                        self.value(item, value, &path);
-                    }
-                }
+                Some(map) => self.map(key, item, map, path),
             },
             Shape::Boolean | Shape::Opaque => {}
         }
     }
 
-    fn length(&mut self, path: &Path, length: usize, (from, to): (usize, usize)) {
-        if length < from {
-            self.broken(path, &format!("Member must have length greater than or equal to {from}"));
-        }
-        if length > to {
-            self.broken(path, &format!("Member must have length less than or equal to {to}"));
+    fn map(&mut self, key: &'static Shape, item: &'static Shape, map: &Map<String, Value>, path: &Path) {
+        for (name, value) in map {
+            let name_value = Value::String(name.clone());
+            if self.voice == Voice::Path {
+                let path = path.member(name);
+                self.value(key, &name_value, &path);
+                self.value(item, value, &path);
+                continue;
+            }
+            for (what, shape, value) in [("keys", key, &name_value), ("value", item, value)] {
+                let mut inner = Self::default();
+                inner.value(shape, value, path);
+                self.mistyped = self.mistyped.take().or(inner.mistyped);
+                if !inner.broken.is_empty() && self.broken.len() < FINDINGS_MAX {
+                    let constraint = format!("Map {what} must satisfy constraint: [{}]", constraints(shape).join(", "));
+                    // Texts of maps may be secrets; numbers are not.
+                    self.broken.push(match item {
+                        Shape::Number(..) => quoting(&path.camel, &braces(map).into(), &constraint),
+                        _ => finding(&path.camel, &constraint),
+                    });
+                }
+            }
         }
     }
+
+    fn length(&mut self, path: &Path, value: &Value, length: usize, (from, to): (usize, usize)) {
+        if length < from {
+            self.broken(path, value, &format!("Member must have length greater than or equal to {from}"));
+        }
+        if length > to {
+            self.broken(path, value, &format!("Member must have length less than or equal to {to}"));
+        }
+    }
+
+    fn range<N: PartialOrd + std::fmt::Display>(&mut self, path: &Path, value: &Value, number: N, (from, to): (N, N)) {
+        if number < from {
+            self.broken(path, value, &format!("Member must have value greater than or equal to {from}"));
+        } else if number > to {
+            self.broken(path, value, &format!("Member must have value less than or equal to {to}"));
+        }
+    }
+}
+
+/// All constraints of a map's keys or values, as Lambda's errors list them.
+fn constraints(shape: &Shape) -> Vec<String> {
+    let mut all = Vec::new();
+    match shape {
+        Shape::Text { length: (from, to), pattern } => {
+            if *to < usize::MAX {
+                all.push(format!("Member must have length less than or equal to {to}"));
+                all.push(format!("Member must have length greater than or equal to {from}"));
+            }
+            all.extend(
+                pattern.map(|pattern| format!("Member must satisfy regular expression pattern: {}", pattern.text)),
+            );
+        }
+        Shape::Number(from, to) => {
+            all.push(format!("Member must have value less than or equal to {to:?}"));
+            all.push(format!("Member must have value greater than or equal to {from:?}"));
+        }
+        _ => {}
+    }
+    all.push("Member must not be null".to_owned());
+    all
+}
+
+/// A map as Java prints it.
+fn braces(map: &Map<String, Value>) -> String {
+    let pairs: Vec<String> = map.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{{{}}}", pairs.join(", "))
 }
 
 /// One finding in the service's words.
 pub(crate) fn finding(camel_path: &str, constraint: &str) -> String {
     format!("Value at '{camel_path}' failed to satisfy constraint: {constraint}")
+}
+
+/// The same with the value, as Lambda's errors print it.
+pub(crate) fn quoting(camel_path: &str, value: &Value, constraint: &str) -> String {
+    let quoted = match value {
+        Value::Null => "null".to_owned(),
+        Value::String(text) => format!("'{text:.QUOTED_CHARS$}'"),
+        other => format!("'{:.QUOTED_CHARS$}'", other.to_string()),
+    };
+    format!("Value {quoted} at '{camel_path}' failed to satisfy constraint: {constraint}")
 }
 
 /// A whole number, also one written as 5.0; a fraction is none.

@@ -15,7 +15,7 @@ use millrace_types::{Batch, Clock, Counts, ManualClock, SeededEntropy, Seq, Shar
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric};
+use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 use crate::backend::Backend;
 use crate::settings::FrontSettings;
 use crate::shared::Shared;

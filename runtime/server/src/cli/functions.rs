@@ -1,4 +1,4 @@
-//! `millrace deploy`, `functions` and `invoke`: deployed functions over the admin route.
+//! `millrace functions` and `invoke`: deployed functions over the admin route.
 
 use std::path::PathBuf;
 
@@ -9,56 +9,10 @@ use http::Method;
 
 use super::names::FUNCTION;
 use super::show::Rows;
-use super::{Endpoint, key_values, outcome, read_file};
+use super::{Endpoint, outcome, read_file};
 
-/// Bytes of a module.
-const MODULE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of an input file.
 const INPUT_BYTES_MAX: u64 = 16 << 20;
-
-/// `millrace deploy`.
-#[derive(Debug, Args)]
-pub(super) struct Deploy {
-    /// The function's name.
-    name: String,
-    /// The module or component.
-    file: PathBuf,
-    /// A setting that the function reads, as KEY=VALUE.
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Memory of one instance at most, bytes (default 64 MiB).
-    #[arg(long)]
-    memory_bytes: Option<u64>,
-    /// Time of one batch at most, milliseconds (default 5000).
-    #[arg(long)]
-    deadline_ms: Option<u32>,
-    /// Keep instances between batches.
-    #[arg(long)]
-    warm: bool,
-    #[command(flatten)]
-    endpoint: Endpoint,
-}
-
-impl Deploy {
-    pub(super) async fn run(self) -> Result<()> {
-        let module = read_file(&self.file, MODULE_BYTES_MAX)?;
-        let mut query = Vec::new();
-        for (key, value) in key_values("--set", &self.set)? {
-            query.push(format!("setting.{}={}", escape(&key), escape(&value)));
-        }
-        query.extend(self.memory_bytes.map(|n| format!("memory-bytes={n}")));
-        query.extend(self.deadline_ms.map(|n| format!("deadline-ms={n}")));
-        query.extend(self.warm.then(|| "warm=true".to_owned()));
-        let mut path = format!("/v1/functions/{}", escape(&self.name));
-        if !query.is_empty() {
-            path = format!("{path}?{}", query.join("&"));
-        }
-        let made = self.endpoint.connect().await?.plain(Method::PUT, &path, Bytes::from(module)).await?;
-        println!("{} version {} deployed, {} bytes", self.name, made["version"], made["component_bytes"]);
-        println!("name it in a stream: arn:aws:lambda:us-east-1:000000000000:function:{}", self.name);
-        Ok(())
-    }
-}
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 pub(super) fn escape(text: &str) -> String {

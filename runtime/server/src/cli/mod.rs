@@ -1,19 +1,26 @@
 //! The command line: one file for each command.
 
+mod build;
 mod demo;
+mod deploy;
 mod explain;
 mod fixture;
 mod functions;
 mod guest;
 mod journal;
 mod keys;
+mod logs;
 mod names;
+mod new;
 mod outcome;
+mod project;
+mod rollout;
 mod schema;
 mod serve;
 mod show;
 mod status;
 mod test;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,6 +38,9 @@ pub(crate) use outcome::describe;
 use crate::client::{Client, Credentials};
 use crate::named::Named;
 
+/// Bytes of a module.
+const MODULE_BYTES_MAX: u64 = 64 << 20;
+
 /// Amazon Data Firehose on your own machine: records in, WebAssembly turns them, objects out.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version)]
@@ -45,14 +55,30 @@ enum Command {
     Serve(serve::Serve),
     /// Send real flights through a server of its own and show what comes out.
     Demo(demo::Demo),
+    /// Begin a function project in a language of your choice.
+    New(new::New),
+    /// Build the function project in this folder to WebAssembly.
+    Build(build::Build),
     /// Deploy a WebAssembly module as the next version of a function.
-    Deploy(functions::Deploy),
+    Deploy(deploy::Deploy),
     /// List deployed functions.
     Functions(functions::List),
     /// Run a deployed function over records, without delivering them.
     Invoke(functions::Invoke),
-    /// Run a module over records, without a server.
+    /// Build, test and deploy the function project in this folder at each save.
+    Watch(watch::Watch),
+    /// Run a function's tests, or a module over records, without a server or against one.
     Test(test::Test),
+    /// Show the lines that a function wrote.
+    Logs(logs::Logs),
+    /// List a function's versions, and which of them its aliases point at.
+    Versions(rollout::Versions),
+    /// Turn an alias back to the version that was live before.
+    Rollback(rollout::Rollback),
+    /// Give an alias's canary all batches.
+    Promote(rollout::Promote),
+    /// Run a version beside the live one and compare what they make.
+    Shadow(rollout::Shadow),
     /// Show what became of the records of each stream.
     Status(status::Status),
     /// What an error means and what to do about it.
@@ -72,7 +98,14 @@ enum Command {
 #[derive(Debug, Args)]
 struct Endpoint {
     /// URL of the server.
-    #[arg(long, value_name = "URL", env = "MILLRACE_ENDPOINT", default_value = "http://127.0.0.1:4573", global = true)]
+    #[arg(
+        long,
+        alias = "url",
+        value_name = "URL",
+        env = "MILLRACE_ENDPOINT",
+        default_value = "http://127.0.0.1:4573",
+        global = true
+    )]
     endpoint: String,
 }
 
@@ -87,10 +120,18 @@ pub(crate) fn run() -> Result<()> {
     match Cli::parse().command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
+        Command::New(new) => new.run(),
+        Command::Build(build) => build.run(),
         Command::Deploy(deploy) => client(deploy.run()),
         Command::Functions(list) => client(list.run()),
         Command::Invoke(invoke) => client(invoke.run()),
+        Command::Watch(watch) => client(watch.run()),
         Command::Test(test) => test.run(),
+        Command::Logs(logs) => client(logs.run()),
+        Command::Versions(versions) => client(versions.run()),
+        Command::Rollback(rollback) => client(rollback.run()),
+        Command::Promote(promote) => client(promote.run()),
+        Command::Shadow(shadow) => client(shadow.run()),
         Command::Status(status) => client(status.run()),
         Command::Explain(explain) => explain.run(),
         Command::Schema(schema) => client(schema.run()),
@@ -104,7 +145,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Runs a client command: one thread does.
-fn client(command: impl Future<Output = Result<()>>) -> Result<()> {
+fn client<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the async runtime")?.block_on(command)
 }

@@ -1,5 +1,6 @@
 //! What a function made of some records: as JSON for the admin route, as a table for people.
 
+use base64_simd::STANDARD;
 use millrace_transform::Ran;
 use millrace_types::Batch;
 use serde_json::{Value, json};
@@ -7,7 +8,9 @@ use serde_json::{Value, json};
 use super::show::{Rows, count, printable};
 
 /// Records that are shown one by one; the sums count all.
-const SHOWN_RECORDS_MAX: usize = 50;
+pub(super) const SHOWN_RECORDS_MAX: usize = 50;
+/// Bytes of outputs that an answer holds in full, for tests to compare; rows behind them have none.
+pub(super) const FULL_BYTES_MAX: usize = 8 << 20;
 /// Bytes that are shown of a record.
 const SHOWN_BYTES_MAX: usize = 120;
 
@@ -17,6 +20,7 @@ pub(crate) fn describe(batch: &Batch, ran: &Ran) -> Value {
     let mut rows = Vec::new();
     let mut dropped = 0;
     let mut at = 0;
+    let mut full_left = FULL_BYTES_MAX;
     let mut failures = ran.failures.iter().peekable();
     for (nth, record) in batch.columns().iter().enumerate() {
         let first = at;
@@ -33,7 +37,9 @@ pub(crate) fn describe(batch: &Batch, ran: &Ran) -> Value {
         };
         dropped += usize::from(outcome == "dropped");
         if rows.len() < SHOWN_RECORDS_MAX {
-            rows.push(row(nth, record, outcome, first..at, ran, failed));
+            let mut shown = row(nth, record, outcome, first..at, ran, failed);
+            shown["full"] = full(first..at, ran, &mut full_left);
+            rows.push(shown);
         }
     }
     json!({
@@ -73,6 +79,24 @@ fn row(
         "partitionKeys": keys,
         "error": failed.map(|f| json!({ "code": f.code, "message": &*f.message, "attempts": f.attempts })),
     })
+}
+
+/// The outputs as they are, in base64, with their partition keys; null when they have more bytes than are left.
+fn full(outputs: std::ops::Range<usize>, ran: &Ran, left: &mut usize) -> Value {
+    let output = &ran.output;
+    let bytes = outputs.clone().map(|o| output.columns().record(o).len()).sum();
+    let Some(rest) = left.checked_sub(bytes) else {
+        *left = 0;
+        return Value::Null;
+    };
+    *left = rest;
+    let one = |o| {
+        let keys = output.partition_names.iter().enumerate().map(|(n, name)| (name.clone(), output.partition(o, n)));
+        // An empty value stands for none.
+        let keys: serde_json::Map<_, _> = keys.filter(|(_, v)| !v.is_empty()).map(|(n, v)| (n, v.into())).collect();
+        json!({ "data": STANDARD.encode_to_string(output.columns().record(o)), "partitionKeys": keys })
+    };
+    outputs.map(one).collect()
 }
 
 fn shorten(bytes: &[u8]) -> String {
@@ -125,4 +149,21 @@ fn table(run: &Value) -> Rows {
     }
     table.drop_if_empty(3);
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use millrace_transform::Output;
+
+    #[test]
+    fn outputs_are_there_in_full_until_there_are_too_many_bytes() {
+        let payload = [vec![b'x'; 150], vec![b'y'; 10]].concat();
+        let output = Output { payload, ends: vec![150, 160], sources: vec![0, 1], ..Output::default() };
+        let ran = Ran { output, ..Ran::default() };
+        let mut left = 155;
+        let first = full(0..1, &ran, &mut left);
+        assert_eq!(STANDARD.decode_to_vec(first[0]["data"].as_str().expect("text")).expect("base64"), [b'x'; 150]);
+        assert_eq!((full(1..2, &ran, &mut left), left), (Value::Null, 0));
+    }
 }

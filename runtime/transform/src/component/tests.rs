@@ -11,11 +11,15 @@ fn deploy(bytes: &[u8]) -> Result<Component, Error> {
 
 /// A core module with the component type of our world, as wit-bindgen leaves it.
 fn core(text: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(text).unwrap();
+    core_of("transform", text)
+}
+
+fn core_of(world: &str, text: &str) -> Vec<u8> {
     let mut resolve = wit_parser::Resolve::default();
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/transform");
     let (package, _) = resolve.push_dir(dir).unwrap();
-    let world = resolve.select_world(&[package], Some("transform")).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut module = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
 }
@@ -179,6 +183,121 @@ fn ungranted_imports_are_all_named() {
     );
     let bare = wat::parse_str(r#"(module (import "env" "memory" (memory 1)))"#).unwrap();
     assert_eq!(refused(&bare), ["env.memory"]);
+}
+
+/// Why a component in WAT is of no world.
+fn no_world(component: &str) -> String {
+    match deploy(&wat::parse_str(component).unwrap()) {
+        Err(error @ Error::World(_)) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A component with these imports and exports. What it exports is a function that does nothing.
+fn exporting(imports: &str, exports: &str) -> String {
+    format!(
+        r#"(component {imports}
+             (core module $m (func (export "f")))
+             (core instance $m (instantiate $m))
+             (func $f (canon lift (core func $m "f")))
+             (instance $i (export "handle" (func $f)))
+             {exports})"#
+    )
+}
+
+#[test]
+fn a_handler_is_of_its_world() {
+    let bytes = wat::parse_str(text("handler")).unwrap();
+    let grants = Grants { http_hosts: vec!["api.example.com".into()], key_value: true };
+    let component = componentize(&bytes, &DeployLimits { grants, ..DeployLimits::default() }).unwrap();
+    assert_eq!(component.world, World::Handler);
+    assert_eq!(component.imports, [abi::HTTP, abi::INVOCATION, abi::KEY_VALUE, abi::LOG, abi::SETTINGS]);
+    for world in [World::Transform, World::Handler] {
+        assert_eq!(World::of_name(world.name()), Some(world));
+    }
+    assert_eq!(World::of_name("handle"), None);
+}
+
+#[test]
+fn a_core_module_of_the_handlers_world_is_wrapped_and_runs() {
+    let module = core_of(
+        "handler",
+        r#"(module
+             (memory (export "memory") 1)
+             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+             (func (export "handle") (param i32 i32) (result i32)
+               (i32.store offset=1028 (i32.const 0) (local.get 0))
+               (i32.store offset=1032 (i32.const 0) (local.get 1))
+               (i32.const 1024)))"#,
+    );
+    let component = deploy(&module).unwrap();
+    assert_eq!(component.world, World::Handler);
+    let function = crate::testing::function(&component.bytes, crate::Limits::default());
+    assert_eq!(function.handle(b"echo", &crate::CallContext::default()).output.unwrap(), b"echo");
+}
+
+#[test]
+fn grants_allow_their_interfaces_and_nothing_else() {
+    let bytes = wat::parse_str(text("handler")).unwrap();
+    let hosts = vec!["api.example.com".to_owned()];
+    let (http, key_value) = (abi::HTTP.to_owned(), abi::KEY_VALUE.to_owned());
+    for (grants, refused, words) in [
+        (Grants::default(), vec![http.clone(), key_value.clone()], "`http = [\"HOST\"]` and `key_value = true`"),
+        (
+            Grants { http_hosts: hosts.clone(), key_value: false },
+            vec![key_value],
+            "`key_value = true` under `[grants]`",
+        ),
+        (Grants { http_hosts: Vec::new(), key_value: true }, vec![http], "`http = [\"HOST\"]` under `[grants]`"),
+        (Grants { http_hosts: hosts, key_value: true }, Vec::new(), ""),
+    ] {
+        let granted = componentize(&bytes, &DeployLimits { grants: grants.clone(), ..DeployLimits::default() });
+        let all = [abi::LOG, abi::HTTP, abi::SETTINGS, abi::KEY_VALUE].map(str::to_owned);
+        if refused.is_empty() {
+            assert!(granted.is_ok() && grants.judge(&all).is_ok());
+            continue;
+        }
+        let error = granted.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        let Error::Imports(names) = error else { panic!("{error:?}") };
+        assert_eq!(names, refused);
+        assert!(matches!(grants.judge(&all), Err(Error::Imports(names)) if names == refused));
+    }
+    let error = deploy(&wat::parse_str(r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#).unwrap());
+    assert!(!error.unwrap_err().to_string().contains("[grants]"), "no grant allows this");
+}
+
+#[test]
+fn other_worlds_are_refused_in_one_sentence() {
+    let both = exporting("", r#"(export "transform" (func $f)) (export "handle" (func $f))"#);
+    let says = |component: &str, words: &str| {
+        let refusal = no_world(component);
+        assert!(refusal.contains(words), "`{refusal}` does not say `{words}`");
+        assert!(refusal.contains("`transform` (world transform) or `handle` (world handler)"), "{refusal}");
+    };
+    says(&both, "it exports both");
+    says(&exporting("", r#"(export "run" (func $f)) (export "stop" (func $f))"#), "it exports run, stop");
+    says(&exporting("", r#"(export "handle" (instance $i))"#), "the export is not a function");
+    let proxy = exporting(
+        r#"(import "wasi:http/types@0.2.3" (instance))"#,
+        r#"(export "wasi:http/incoming-handler@0.2.3" (instance $i))"#,
+    );
+    says(&proxy, "wasi:http/proxy");
+    says(&exporting("", r#"(export "wasi:cli/run@0.2.0" (instance $i))"#), "wasi:cli/command");
+    let handle = r#"(export "handle" (func $f))"#;
+    for other in ["millrace:transform/log@0.2.0", "millrace:transform/log", "millrace:other/log@0.1.0"] {
+        let component = exporting(&format!(r#"(import "{other}" (instance))"#), handle);
+        says(&component, &format!("it is built for `{other}`"));
+    }
+    let third = exporting(r#"(import "wasi:clocks/monotonic-clock@0.3.0" (instance))"#, handle);
+    says(&third, "`wasi:clocks/monotonic-clock@0.3.0`");
+    let second = exporting(r#"(import "wasi:clocks/monotonic-clock@0.2.7" (instance))"#, handle);
+    assert_eq!(deploy(&wat::parse_str(second).unwrap()).unwrap().world, World::Handler);
+    let asynchronous = r#"(component
+        (core module $m (func (export "f") (result i32) unreachable) (func (export "c") (param i32 i32 i32) (result i32) unreachable))
+        (core instance $m (instantiate $m))
+        (func (export "handle") async (canon lift (core func $m "f") async (callback (core func $m "c")))))"#;
+    says(asynchronous, "asynchronous functions (WASI 0.3)");
 }
 
 #[test]

@@ -18,3 +18,6 @@ fn push_string(json: &mut Vec<u8>, text: &str) {
     let written = serde_json::to_writer(&mut *json, text);
     debug_assert!(written.is_ok(), "text became no JSON");
 }
+
+#[cfg(test)]
+mod tests;

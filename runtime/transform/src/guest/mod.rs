@@ -252,16 +252,8 @@ impl ResourceLimiter for Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Lines;
     use millrace_types::{ManualClock, SeededEntropy};
-    use parking_lot::Mutex;
-
-    #[derive(Default)]
-    struct Lines(Mutex<Vec<String>>);
-    impl LogSink for Lines {
-        fn line(&self, _: LogLevel, message: &str) {
-            self.0.lock().push(message.to_owned());
-        }
-    }
 
     fn guest(lines: &Arc<Lines>, limits: Limits) -> Guest {
         let mut guest = Guest::new(Arc::new(Shared {

@@ -305,4 +305,6 @@ fn index(at: usize) -> u32 {
 }
 
 #[cfg(test)]
+mod event_tests;
+#[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ const HEADS: &[&str] = &[
     "keys",
     "limit",
     "outbox",
+    "project",
     "record",
     "request",
     "route",

@@ -166,3 +166,6 @@ fn text(store: &StoreContextMut<'_, Guest>, text: &WasmStr) -> wasmtime::Result<
     let text = text.to_str(store)?;
     Ok(super::imports::cut_over(&text, KEY_BYTES_MAX).to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! `millrace watch`: build, test and deploy at each save. What fails leaves the live version as it is.
+
+mod scan;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use millrace_types::{Clock, SystemClock};
+
+use self::scan::Seen;
+use super::deploy::Plan;
+use super::project::Project;
+use super::{Endpoint, build, explain, test};
+use crate::signal::Stops;
+
+/// How often the files are looked at.
+const POLL: Duration = Duration::from_millis(50);
+/// How long the files must be still before they are built: an editor saves several at once.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+
+/// `millrace watch`.
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    /// The project's folder (default: the one that the current folder is in).
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    endpoint: Endpoint,
+}
+
+impl Watch {
+    pub(super) async fn run(self) -> Result<()> {
+        let dir = Project::open(self.dir.as_deref())?.dir;
+        let mut stops = Stops::listen()?;
+        println!(
+            "watching {}: build, test and deploy to {} at each save; Ctrl-C ends",
+            dir.display(),
+            self.endpoint.endpoint
+        );
+        tokio::select! {
+            () = stops.next() => Ok(()),
+            ended = self.rounds(dir) => ended,
+        }
+    }
+
+    async fn rounds(&self, dir: PathBuf) -> Result<()> {
+        let mut seen = look(dir.clone()).await?;
+        loop {
+            // Files that change while this runs are seen behind it: `seen` is what it began with.
+            match self.round(dir.clone(), seen.newest_ms()).await {
+                Ok(line) => println!("{line}\n"),
+                Err(error) => {
+                    eprintln!("millrace: {}\nthe version that is live stays as it is\n", explain::told(&error))
+                }
+            }
+            seen = changed(&dir, seen).await?;
+        }
+    }
+
+    /// One round; answers its last line. `saved_ms` is when the newest file was saved.
+    async fn round(&self, dir: PathBuf, saved_ms: i64) -> Result<String> {
+        let clock = SystemClock;
+        let begun = clock.monotonic();
+        let built = millrace_tasks::blocking(move || {
+            let project = Project::open(Some(&dir))?;
+            let built = build::build(&project)?;
+            println!("{}", built.line());
+            Ok::<_, anyhow::Error>(project)
+        });
+        let project = built.await?;
+        let build_s = clock.monotonic().saturating_sub(begun);
+        let begun = clock.monotonic();
+        let project = millrace_tasks::blocking(move || tested(project)).await?;
+        let test_s = clock.monotonic().saturating_sub(begun);
+        let begun = clock.monotonic();
+        let plan = Plan::of(&project);
+        let made = plan.send(&mut self.endpoint.connect().await?).await?;
+        let deploy_s = clock.monotonic().saturating_sub(begun);
+        println!("{}", plan.line(&made));
+        let live_ms = clock.now_ms().saturating_sub(saved_ms);
+        Ok(timing([build_s, test_s, deploy_s], live_ms))
+    }
+}
+
+/// Runs the project's tests; an error when one fails.
+fn tested(project: Project) -> Result<Project> {
+    match test::project(&project)? {
+        None => println!("no tests in tests/"),
+        Some(report) if report.verdict().is_ok() => println!("{}", report.totals()),
+        Some(report) => {
+            print!("{report}");
+            report.verdict()?;
+        }
+    }
+    Ok(project)
+}
+
+fn timing(steps: [Duration; 3], live_ms: i64) -> String {
+    let [build, test, deploy] = steps.map(|step| step.as_secs_f64());
+    let live = live_ms as f64 / 1000.0;
+    format!("live {live:.2} s after the save: build {build:.2} s, test {test:.2} s, deploy {deploy:.2} s")
+}
+
+async fn look(dir: PathBuf) -> Result<Seen> {
+    millrace_tasks::blocking(move || scan::look(&dir)).await
+}
+
+/// Waits until the files are other than `before`, and then still.
+async fn changed(dir: &std::path::Path, before: Seen) -> Result<Seen> {
+    loop {
+        tokio::time::sleep(POLL).await;
+        let mut now = look(dir.to_owned()).await?;
+        if now == before {
+            continue;
+        }
+        loop {
+            tokio::time::sleep(DEBOUNCE).await;
+            let later = look(dir.to_owned()).await?;
+            if later == now {
+                return Ok(now);
+            }
+            now = later;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_says_what_took_how_long() {
+        let steps = [1_000, 250, 20].map(Duration::from_millis);
+        assert_eq!(timing(steps, 1_500), "live 1.50 s after the save: build 1.00 s, test 0.25 s, deploy 0.02 s");
+    }
+
+    #[tokio::test]
+    async fn several_saves_are_one_change() {
+        let dir = tempfile::tempdir().expect("dir");
+        std::fs::write(dir.path().join("millrace.toml"), "[function]\nname = 'a'\nlanguage = 'c'\n").expect("writes");
+        let before = look(dir.path().to_owned()).await.expect("looks");
+        for name in ["a.c", "b.c"] {
+            std::fs::write(dir.path().join(name), "x").expect("writes");
+        }
+        let after = changed(dir.path(), before.clone()).await.expect("looks");
+        assert_ne!(after, before);
+        assert_eq!(after, look(dir.path().to_owned()).await.expect("looks"), "both are in it");
+    }
+}

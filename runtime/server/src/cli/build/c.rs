@@ -20,9 +20,9 @@ pub(super) fn project(project: &Project) -> Result<Made> {
     let sources = sources(source.parent().unwrap_or(&project.dir))?;
     let sdk = std::path::absolute(project.sdk())?;
     let kind = project.manifest.kind.word();
-    let bindings = [format!("{kind}.c"), format!("{kind}_component_type.o")].map(|name| sdk.join(name));
+    let bindings = sdk.join(format!("{kind}.c"));
     let (mut command, way) = zig()?;
-    command.args(FLAGS).arg("-I").arg(&sdk).arg("-o").arg(&file).args(&sources).args(&bindings);
+    command.args(FLAGS).arg("-I").arg(&sdk).arg("-o").arg(&file).args(&sources).arg(&bindings);
     tools::run(command.current_dir(&project.dir), "the C build")?;
     Ok(Made { file, way: way.to_owned() })
 }

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import cache, crash, environments, toolchain
+from . import cache, crash, environments, templates, toolchain
 from .report import Failed, Run, Skip, say
 from .servers import Servers
 
@@ -128,6 +128,10 @@ class Steps:
         finally:
             note_clients(run, report)
 
+    def templates(self, run: Run) -> None:
+        """Every template of `millrace new`: built, tested, deployed, behind a stream, with the seconds of each."""
+        templates.templates(run, {**product(run), "MILLRACE_TEST_LOGS": str(run.logs)})
+
     def crash(self, run: Run) -> None:
         """The oracle: `kill -9` at random times under load, nothing lost, nothing twice."""
         crash.judged(run, binary(run), product(run), crash.CRASH_CYCLES, "crash")
@@ -149,7 +153,7 @@ class Steps:
 
 
 ORDER = ["toolchain", "guests", "setup", "fmt", "clippy", "deny", "build", "demo", "test", "integration", "clients",
-         "crash", "planted"]
+         "templates", "crash", "planted"]
 # Steps that run only when named: they take long, and their figures go into the documentation.
 BY_HAND = ["long", "load"]
 

@@ -153,12 +153,14 @@ async fn a_deploy_that_fails_or_is_cut_leaves_what_was_live() -> anyhow::Result<
     let mut world = World::start().await?;
     deploy(&world, "one", "alias=live").await?;
     stream_behind(&world, "live").await?;
-    let refused = world.plain().send("PUT", "/v1/functions/mark?alias=live", &[], guests::module("file-system")?).await?;
+    let refused =
+        world.plain().send("PUT", "/v1/functions/mark?alias=live", &[], guests::module("file-system")?).await?;
     assert_eq!(refused.status, 400, "{}", refused.text());
     let memory = "/v1/functions/mark?alias=live&memory-bytes=65536";
     let refused = world.plain().send("PUT", memory, &[], guests::module("mark")?).await?;
     assert_eq!(refused.status, 400, "{}", refused.text());
-    let files = || -> anyhow::Result<usize> { Ok(std::fs::read_dir(world.server.data_dir().join("functions"))?.count()) };
+    let files =
+        || -> anyhow::Result<usize> { Ok(std::fs::read_dir(world.server.data_dir().join("functions"))?.count()) };
     assert_eq!(files()?, 2, "one component and its code");
     for _ in 0..5 {
         // Killed while it compiles, or before, or behind.

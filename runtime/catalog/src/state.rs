@@ -44,6 +44,8 @@ pub struct QueuedEvent {
     pub attempts: u32,
     /// `X-Amz-Client-Context`, decoded.
     pub client_context: Option<String>,
+    /// It is done; its destination and the record that this is to be given are left.
+    pub record: Option<(String, String)>,
     /// The event.
     #[serde(with = "payload")]
     pub payload: Vec<u8>,
@@ -74,9 +76,6 @@ mod payload {
         })
     }
 }
-
-/// Events by their number, in the order of acceptance.
-pub type EventQueue = BTreeMap<u64, QueuedEvent>;
 
 impl State {
     /// Opens the file at `path`, or makes it.
@@ -159,7 +158,6 @@ impl State {
     /// # Errors
     /// [`Error::Storage`], [`Error::Damaged`].
     pub fn forget(&self, function: &str) -> Result<(), Error> {
-        let events = self.events()?;
         let database = self.database.lock();
         let write = database.begin_write()?;
         {
@@ -167,10 +165,10 @@ impl State {
             let end = format!("{function}\u{1}");
             write.open_table(STATE)?.retain_in::<&str, _>(first.as_str()..end.as_str(), |_, _| false)?;
             write.open_table(USED)?.remove(function)?;
-            let mut table = write.open_table(EVENTS)?;
-            for (number, _) in events.iter().filter(|(_, event)| event.function == function) {
-                table.remove(number)?;
-            }
+            // One that does not read belongs to nobody: it stays, and is told when its turn comes.
+            let is_ours =
+                |value: &[u8]| serde_json::from_slice::<QueuedEvent>(value).is_ok_and(|e| e.function == function);
+            write.open_table(EVENTS)?.retain(|_, value| !is_ours(value))?;
         }
         write.commit()?;
         Ok(())
@@ -220,23 +218,28 @@ impl State {
         Ok(())
     }
 
-    /// All events that wait.
+    /// Numbers of the events that wait, in the order of acceptance.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub fn events(&self) -> Result<Vec<u64>, Error> {
+        let read = self.database.lock().begin_read()?;
+        let mut numbers = Vec::new();
+        for entry in read.open_table(EVENTS)?.iter()? {
+            numbers.push(entry?.0.value());
+        }
+        Ok(numbers)
+    }
+
+    /// An event that waits; none when it does not any more.
     ///
     /// # Errors
     /// [`Error::Storage`], [`Error::Damaged`].
-    pub fn events(&self) -> Result<EventQueue, Error> {
+    pub fn event(&self, number: u64) -> Result<Option<QueuedEvent>, Error> {
         let read = self.database.lock().begin_read()?;
-        let mut events = EventQueue::new();
-        for entry in read.open_table(EVENTS)?.iter()? {
-            let (number, value) = entry?;
-            let event = serde_json::from_slice(value.value()).map_err(|source| Error::Damaged {
-                table: "events",
-                key: number.value().to_string(),
-                source,
-            })?;
-            events.insert(number.value(), event);
-        }
-        Ok(events)
+        let Some(value) = read.open_table(EVENTS)?.get(number)? else { return Ok(None) };
+        let damaged = |source| Error::Damaged { table: "events", key: number.to_string(), source };
+        serde_json::from_slice(value.value()).map(Some).map_err(damaged)
     }
 }
 
@@ -304,6 +307,7 @@ mod tests {
             accepted_ms: 1,
             attempts: 0,
             client_context: None,
+            record: None,
             payload: payload.to_vec(),
         };
         let state = State::open(&path).expect("opens");
@@ -312,10 +316,14 @@ mod tests {
         state.update_event(second, &QueuedEvent { attempts: 2, ..event(&[0xff, 0]) }).expect("kept");
         drop(state);
         let state = State::open(&path).expect("opens again");
-        let events = state.events().expect("read");
-        assert_eq!(events.keys().copied().collect::<Vec<_>>(), [first, second]);
-        assert_eq!((events[&second].attempts, events[&second].payload.as_slice()), (2, &[0xff, 0][..]));
+        assert_eq!(state.events().expect("read"), [first, second]);
+        let read = state.event(second).expect("read").expect("there");
+        assert_eq!((read.attempts, read.payload.as_slice()), (2, &[0xff, 0][..]));
         state.remove_event(first).expect("removed");
-        assert_eq!(state.events().expect("read").len(), 1);
+        assert_eq!((state.events().expect("read"), state.event(first).expect("read")), (vec![second], None));
+        state.forget("g").expect("nothing of it");
+        assert_eq!(state.events().expect("read"), [second]);
+        state.forget("f").expect("forgotten");
+        assert_eq!(state.events().expect("read"), [0; 0]);
     }
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use millrace_catalog::{EventConfig, QueuedEvent};
 use millrace_sink::Object;
 use millrace_tasks::Tasks;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::error::chain;
 use crate::{Error, Functions, Invocation, Invoked, Throttle};
@@ -21,10 +21,23 @@ const RETRIES: u32 = 2;
 const AGE_S: u32 = 21_600;
 /// Events that run at once.
 const RUNNING_MAX: usize = 8;
-/// Wait before a call that was throttled, or a destination that did not take a record, is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// The longest wait between two tries of a destination.
-const AGAIN_MAX: Duration = Duration::from_secs(60);
+/// Wait before a call that was throttled is tried again.
+const THROTTLED_AGAIN: Duration = Duration::from_secs(1);
+/// Wait before a destination that did not take a record is tried again.
+const DESTINATION_AGAIN: Duration = Duration::from_secs(10);
+
+/// What is left of an event behind an attempt.
+enum Next {
+    Done,
+    Again(Duration),
+}
+
+/// What came of an event's invocation.
+enum Called {
+    /// How it ended, in the words of its record, and its last answer.
+    Done(&'static str, Option<Invoked>),
+    Again(Duration),
+}
 
 impl Functions {
     /// Takes an event; it is durable when this returns, and runs behind it.
@@ -45,102 +58,146 @@ impl Functions {
             accepted_ms: self.clock.now_ms(),
             attempts: 0,
             client_context: invocation.client_context,
+            record: None,
             payload: invocation.payload,
         };
         let state = Arc::clone(&self.state);
         let pushed = millrace_tasks::blocking(move || state.push_event(&event)).await;
-        pushed.map_err(|error| match error {
+        let number = pushed.map_err(|error| match error {
             millrace_catalog::Error::Limit { .. } => Error::Throttled(Throttle::Events),
             other => Error::Catalog(other),
         })?;
-        self.event_came.notify_one();
+        if self.event_came.send(number).is_err() {
+            tracing::debug!(number, "the server is stopping: the event runs behind the next start");
+        }
         Ok(())
     }
 
-    /// Runs what waits, in the order of acceptance, so many at once.
-    pub(crate) async fn run_events(functions: Arc<Self>) {
-        let running: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
+    /// Runs what waits when it is due, in the order of acceptance, so many at once. One that waits for its next
+    /// attempt keeps no place.
+    pub(crate) async fn run_events(functions: Arc<Self>, mut came: mpsc::UnboundedReceiver<u64>) {
+        let (done, mut ended) = mpsc::unbounded_channel();
         let tasks = Tasks::new();
+        let mut waiting: BTreeSet<(Duration, u64)> = BTreeSet::new();
+        let mut running = 0;
+        let state = Arc::clone(&functions.state);
+        match millrace_tasks::blocking(move || state.events()).await {
+            Ok(numbers) => waiting.extend(numbers.into_iter().map(|number| (Duration::ZERO, number))),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "events that wait cannot be read; a restart tries again")
+            }
+        }
         loop {
-            let state = Arc::clone(&functions.state);
-            let events = match millrace_tasks::blocking(move || state.events()).await {
-                Ok(events) => events,
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "events that wait cannot be read");
-                    tokio::time::sleep(AGAIN_MAX).await;
-                    continue;
-                }
-            };
-            for (number, event) in events {
-                if running.lock().len() >= RUNNING_MAX {
-                    break;
-                }
-                if !running.lock().insert(number) {
-                    continue;
-                }
-                let (functions, running) = (Arc::clone(&functions), Arc::clone(&running));
+            let now = functions.clock.monotonic();
+            while running < RUNNING_MAX
+                && let Some((due, number)) = waiting.first().copied().filter(|(due, _)| *due <= now)
+            {
+                waiting.remove(&(due, number));
+                running += 1;
+                let (functions, done) = (Arc::clone(&functions), done.clone());
                 tasks.spawn("event", async move {
-                    functions.run_event(number, event).await;
-                    running.lock().remove(&number);
-                    functions.event_came.notify_one();
+                    let next = functions.attempt(number).await;
+                    // The loop lives as long as its tasks.
+                    drop(done.send((number, next)));
                 });
             }
-            functions.event_came.notified().await;
+            let sleep = waiting.first().map(|(due, _)| due.saturating_sub(now)).filter(|_| running < RUNNING_MAX);
+            tokio::select! {
+                Some(number) = came.recv() => {
+                    waiting.insert((now, number));
+                }
+                Some((number, next)) = ended.recv() => {
+                    running -= 1;
+                    if let Next::Again(wait) = next {
+                        waiting.insert((functions.clock.monotonic() + wait, number));
+                    }
+                }
+                () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => {}
+            }
         }
     }
 
-    /// One event to its end.
-    async fn run_event(self: &Arc<Self>, number: u64, mut event: QueuedEvent) {
-        let config = self.event_config(&event);
-        let retries = config.retries.unwrap_or(RETRIES);
-        let age_ms = i64::from(config.age_s.unwrap_or(AGE_S)) * 1_000;
-        let (condition, last) = loop {
-            if self.clock.now_ms() - event.accepted_ms > age_ms {
-                break ("EventAgeExceeded", None);
+    /// One attempt at an event: at its invocation, or, when that is done, at its destination.
+    async fn attempt(self: &Arc<Self>, number: u64) -> Next {
+        let state = Arc::clone(&self.state);
+        let mut event = match millrace_tasks::blocking(move || state.event(number)).await {
+            Ok(Some(event)) => event,
+            // Its function is gone.
+            Ok(None) => return Next::Done,
+            Err(error) => {
+                tracing::error!(error = chain(&error), number, "an event does not read; it is left as it lies");
+                return Next::Done;
             }
-            let invocation = Invocation {
-                name: event.function.clone(),
-                qualifier: Some(event.qualifier.clone()).filter(|q| !q.is_empty()),
-                payload: event.payload.clone(),
-                request_id: event.request_id.clone(),
-                client_context: event.client_context.clone(),
-            };
-            let invoked = match self.invoke(invocation).await {
-                Ok(invoked) => invoked,
-                Err(Error::Throttled(_) | Error::Pending(_)) => {
-                    // Not the event's fault: it waits, up to its age.
-                    tokio::time::sleep(AGAIN).await;
-                    continue;
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        function = event.function,
-                        error = chain(&error),
-                        "an event has no function to go to"
-                    );
-                    break ("RetriesExhausted", None);
-                }
-            };
-            event.attempts += 1;
-            if !invoked.failed {
-                break ("Success", Some(invoked));
-            }
-            if event.attempts > retries {
-                break ("RetriesExhausted", Some(invoked));
-            }
-            let (state, kept) = (Arc::clone(&self.state), event.clone());
-            if let Err(error) = millrace_tasks::blocking(move || state.update_event(number, &kept)).await {
-                tracing::warn!(
-                    error = chain(&error),
-                    "an event's attempts could not be kept: it may be tried more often"
-                );
-            }
-            tokio::time::sleep(self.event_retry * event.attempts).await;
         };
-        self.hand_on(&event, &config, condition, last.as_ref()).await;
+        if event.record.is_none() {
+            let (condition, last) = match self.call_event(&mut event).await {
+                Called::Again(wait) => {
+                    self.keep_event(number, &event).await;
+                    return Next::Again(wait);
+                }
+                Called::Done(condition, last) => (condition, last),
+            };
+            event.record = self.record_of(&event, condition, last.as_ref());
+        }
+        if let Some((destination, record)) = event.record.clone()
+            && let Err(why) = self.send(&destination, &event, record).await
+        {
+            tracing::warn!(
+                function = event.function,
+                destination,
+                why,
+                "a destination does not take the record of an event"
+            );
+            self.keep_event(number, &event).await;
+            return Next::Again(DESTINATION_AGAIN);
+        }
         let state = Arc::clone(&self.state);
         if let Err(error) = millrace_tasks::blocking(move || state.remove_event(number)).await {
             tracing::warn!(error = chain(&error), "an event that is done could not be removed: it comes again");
+        }
+        Next::Done
+    }
+
+    async fn call_event(self: &Arc<Self>, event: &mut QueuedEvent) -> Called {
+        let config = self.event_config(event);
+        let age_ms = i64::from(config.age_s.unwrap_or(AGE_S)) * 1_000;
+        if self.clock.now_ms() - event.accepted_ms > age_ms {
+            return Called::Done("EventAgeExceeded", None);
+        }
+        let invocation = Invocation {
+            name: event.function.clone(),
+            qualifier: Some(event.qualifier.clone()).filter(|q| !q.is_empty()),
+            payload: event.payload.clone(),
+            request_id: event.request_id.clone(),
+            client_context: event.client_context.clone(),
+        };
+        match self.invoke(invocation).await {
+            Ok(invoked) => {
+                event.attempts += 1;
+                if !invoked.failed {
+                    Called::Done("Success", Some(invoked))
+                } else if event.attempts > config.retries.unwrap_or(RETRIES) {
+                    Called::Done("RetriesExhausted", Some(invoked))
+                } else {
+                    Called::Again(self.event_retry * event.attempts)
+                }
+            }
+            // Not the event's fault: it waits, up to its age.
+            Err(Error::Throttled(_) | Error::Pending(_)) => Called::Again(THROTTLED_AGAIN),
+            Err(error) => {
+                tracing::warn!(function = event.function, error = chain(&error), "an event has no function to go to");
+                Called::Done("RetriesExhausted", None)
+            }
+        }
+    }
+
+    async fn keep_event(&self, number: u64, event: &QueuedEvent) {
+        let (state, kept) = (Arc::clone(&self.state), event.clone());
+        if let Err(error) = millrace_tasks::blocking(move || state.update_event(number, &kept)).await {
+            tracing::warn!(
+                error = chain(&error),
+                "what is known of an event could not be kept: it may be tried more often"
+            );
         }
     }
 
@@ -150,39 +207,20 @@ impl Functions {
         found.and_then(|function| function.event_configs.get(qualifier).cloned()).unwrap_or_default()
     }
 
-    /// Gives the record of an event to its destination; as often as it takes.
-    async fn hand_on(
-        self: &Arc<Self>,
-        event: &QueuedEvent,
-        config: &EventConfig,
-        condition: &str,
-        last: Option<&Invoked>,
-    ) {
-        let wanted = if condition == "Success" { &config.on_success } else { &config.on_failure };
-        let Some(destination) = wanted else {
-            if condition != "Success" {
-                tracing::warn!(
-                    function = event.function,
-                    request = event.request_id,
-                    condition,
-                    attempts = event.attempts,
-                    "an event is given up; the function has no on-failure destination"
-                );
-            }
-            return;
-        };
-        let record = self.record(event, condition, last);
-        let mut wait = AGAIN;
-        while let Err(why) = self.send(destination, event, &record).await {
+    /// Where the record of an event goes, and the record; none when nobody wants it.
+    fn record_of(&self, event: &QueuedEvent, condition: &str, last: Option<&Invoked>) -> Option<(String, String)> {
+        let config = self.event_config(event);
+        let wanted = if condition == "Success" { config.on_success } else { config.on_failure };
+        if wanted.is_none() && condition != "Success" {
             tracing::warn!(
                 function = event.function,
-                destination,
-                why,
-                "a destination does not take the record of an event"
+                request = event.request_id,
+                condition,
+                attempts = event.attempts,
+                "an event is given up; the function has no on-failure destination"
             );
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(AGAIN_MAX);
         }
+        wanted.map(|destination| (destination, self.record(event, condition, last).to_string()))
     }
 
     /// The invocation record, as AWS documents it.
@@ -213,13 +251,13 @@ impl Functions {
         record
     }
 
-    async fn send(self: &Arc<Self>, destination: &str, event: &QueuedEvent, record: &Value) -> Result<(), String> {
+    async fn send(self: &Arc<Self>, destination: &str, event: &QueuedEvent, record: String) -> Result<(), String> {
         match Destination::parse(destination)? {
             Destination::Function { name, qualifier } => {
                 let invocation = Invocation {
                     name,
                     qualifier,
-                    payload: record.to_string().into_bytes(),
+                    payload: record.into_bytes(),
                     request_id: self.entropy.uuid(),
                     client_context: None,
                 };
@@ -236,7 +274,7 @@ impl Functions {
                 let sink = self.buckets.open(&bucket).map_err(|error| error.to_string())?;
                 let object = Object {
                     key,
-                    content: Arc::new(bytes::Bytes::from(record.to_string().into_bytes())),
+                    content: Arc::new(bytes::Bytes::from(record.into_bytes())),
                     content_type: "application/json",
                     content_encoding: None,
                     metadata: Vec::new(),

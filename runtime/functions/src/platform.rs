@@ -13,7 +13,7 @@ use millrace_tasks::Tasks;
 use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::Error;
 use crate::calls::Calls;
@@ -85,7 +85,7 @@ pub struct Functions {
     pub(crate) to_build: mpsc::UnboundedSender<(String, u32)>,
     /// Told when a function's configuration or state has changed.
     pub(crate) changed: watch::Sender<()>,
-    pub(crate) event_came: Arc<Notify>,
+    pub(crate) event_came: mpsc::UnboundedSender<u64>,
     pub(crate) tasks: Tasks,
 }
 
@@ -106,6 +106,7 @@ impl Functions {
         let snapshot = parts.catalog.snapshot();
         files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
         let (to_build, builds) = mpsc::unbounded_channel();
+        let (event_came, events) = mpsc::unbounded_channel();
         for revision in snapshot.revisions().filter(|r| r.state == BuildState::Building) {
             // The receiver is in our hands.
             drop(to_build.send((revision.function.clone(), revision.number)));
@@ -131,11 +132,11 @@ impl Functions {
             building: Mutex::new(()),
             to_build,
             changed: watch::Sender::new(()),
-            event_came: Arc::new(Notify::new()),
+            event_came,
             tasks: Tasks::new(),
         });
         functions.tasks.spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), builds));
-        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions)));
+        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), events));
         let sweeper = Arc::downgrade(&functions);
         functions.tasks.spawn("function-sweep", async move {
             loop {

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import cache, crash, environments, toolchain
+from . import cache, crash, environments, templates, toolchain
 from .report import Failed, Run, Skip, say
 from .servers import Servers
 
@@ -140,6 +140,10 @@ class Steps:
         finally:
             note_clients(run, report)
 
+    def templates(self, run: Run) -> None:
+        """Every template of `millrace new`: built, tested, deployed, behind a stream, with the seconds of each."""
+        templates.templates(run, {**product(run), "MILLRACE_TEST_LOGS": str(run.logs)})
+
     def crash(self, run: Run) -> None:
         """The oracle: `kill -9` at random times under load, nothing lost, nothing twice."""
         crash.judged(run, binary(run), product(run), crash.CRASH_CYCLES, "crash")
@@ -161,7 +165,7 @@ class Steps:
 
 
 ORDER = ["toolchain", "guests", "setup", "fmt", "clippy", "deny", "build", "demo", "test", "languages", "integration",
-         "clients", "crash", "planted"]
+         "clients", "templates", "crash", "planted"]
 # Steps that run only when named: they take long, and their figures go into the documentation.
 BY_HAND = ["long", "load"]
 

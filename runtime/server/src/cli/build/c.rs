@@ -21,8 +21,8 @@ pub(super) fn project(project: &Project) -> Result<Made> {
     let source = project.dir.join(&project.manifest.source);
     let sources = sources(source.parent().unwrap_or(&project.dir))?;
     let sdk = std::path::absolute(project.sdk())?;
-    let kind = project.manifest.kind.word();
-    let bindings = sdk.join(format!("{kind}.c"));
+    // The component type is not linked in: a module gets that of the world that it exports.
+    let bindings = sdk.join(format!("{}.c", project.manifest.kind.word()));
     let (mut command, way) = zig()?;
     command.args(FLAGS).arg("-I").arg(&sdk).arg("-o").arg(&file).args(&sources).arg(&bindings);
     tools::run(command.current_dir(&project.dir), "the C build")?;

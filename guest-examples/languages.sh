@@ -13,7 +13,7 @@ go_guests() {
 
 # The templates are the guests.
 c_guest() {
-    "${PYTHON:-python3}" -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O3 -s -Wall -Wextra -Werror \
+    "${PYTHON:-python3}" -m ziglang cc -target wasm32-wasi -mexec-model=reactor -O3 -s -Wl,-z,stack-size=1048576 -Wall -Wextra -Werror \
         -I ../sdk/c -o "c/target/$1.wasm" "../sdk/c/templates/$2/main.c" "../sdk/c/$2.c"
 }
 

@@ -8,8 +8,10 @@ use anyhow::{Context, Result};
 use super::{Made, tools};
 use crate::cli::project::Project;
 
-/// A reactor of WASI preview 1: its `_initialize` runs before the first call.
-const FLAGS: &[&str] = &["cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-O3", "-s"];
+/// A reactor of WASI preview 1: its `_initialize` runs before the first call. The stack is 1 MiB: zig's own
+/// 16 MiB would be memory of every instance.
+const FLAGS: &[&str] =
+    &["cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-O3", "-s", "-Wl,-z,stack-size=1048576"];
 
 /// Builds a project: every `.c` file beside its source, and the bindings of its kind.
 pub(super) fn project(project: &Project) -> Result<Made> {

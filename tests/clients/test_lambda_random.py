@@ -22,15 +22,15 @@ PREFIX = "arn:aws:lambda:us-east-1:000000000000:function:"
 # Types that the protocol has besides the errors that an operation's model lists.
 PROTOCOL = {"ValidationException": 400, "SerializationException": 400, "UnknownOperationException": 404}
 # Operations that change what others need are drawn less often.
-RARE = {"DeleteFunction": 0.15, "CreateFunction": 0.5, "UpdateFunctionCode": 0.5}
+RARE = {"DeleteFunction": 0.15}
 
 NAMES = ["f", "g", "h", PREFIX + "f", "f:1", "f:live", "g:$LATEST", PREFIX + "f", PREFIX + "g:2", "000000000000:function:f",
          "missing", "a b", "x" * 65, "x" * 300, PREFIX.replace("us-east-1", "eu-west-1") + "f", "f.g", "ü"]
 WORDS = {
     "FunctionName": NAMES, "NamespacedFunctionName": NAMES, "Resource": [PREFIX + "f", PREFIX + "f:1", "f", PREFIX + "no"],
     "TaggableResource": [PREFIX + "f", PREFIX + "g", PREFIX + "f:1", "f", PREFIX + "missing"],
-    "Alias": ["live", "next", "7", "a b"], "RoleArn": [ROLE, ROLE, "role"],
-    "Handler": ["transform", "transform", "handler", "app.handler", "a b"],
+    "Alias": ["live", "next", "7", "a b"], "RoleArn": [ROLE] * 4 + ["role"],
+    "Handler": ["transform"] * 3 + ["handler", "app.handler", "a b"],
     "Runtime": ["provided.al2023"] * 6 + ["python3.12", "java21", "cobol"],
     "VersionWithLatestPublished": ["1", "1", "2", "$LATEST", "99", "01", "x"], "AdditionalVersion": ["1", "2", "9", "x"],
     "NumericLatestPublishedOrAliasQualifier": ["1", "2", "$LATEST", "live", "99", "no such"],
@@ -231,3 +231,15 @@ def test_random_requests_have_whole_answers(own, guest):
                "UpdateFunctionConfiguration", "GetAccountSettings", "ListVersionsByFunction"} - set(good)
     assert not missing, f"no good answer of {missing}: the generator has become blind (seed {SEED})"
     assert {"ValidationException", "ResourceNotFoundException", "InvalidParameterValueException"} <= set(seen)
+
+
+@pytest.mark.parametrize("planted", [
+    {"Extra": 1}, {"CodeSize": "1"}, {"State": "Ready"}, {"Timeout": 0}, {"Architectures": "x86_64"},
+    {"Environment": {"Variables": {"A": 1}}}, {"FunctionName": "a b"}, {"EphemeralStorage": {}}, {"Version": True},
+])
+def test_planted_answers_are_seen(functions, planted):
+    """The check of shapes is not blind: each of these is no `FunctionConfiguration`."""
+    shape = functions.meta.service_model.operation_model("GetFunctionConfiguration").output_shape
+    check(shape, {"FunctionName": "f", "Timeout": 3, "EphemeralStorage": {"Size": 512}}, "good")
+    with pytest.raises(AssertionError):
+        check(shape, planted, "planted")

@@ -134,6 +134,25 @@ fn a_preview1_module_is_adapted_and_runs() {
 }
 
 #[test]
+fn calls_of_wasi_count_as_calls_of_the_host() {
+    let module = identity(
+        r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#,
+        r#"(func (export "_initialize") (local $i i32)
+             (loop $again
+               (drop (call $random (i32.const 72) (i32.const 8)))
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $again (i32.lt_u (local.get $i) (i32.const 100)))))"#,
+    );
+    let component = deploy(&module).unwrap();
+    let call = |host_calls_max| {
+        let limits = crate::Limits { host_calls_max, ..crate::Limits::default() };
+        crate::testing::function(&component.bytes, limits).call(&batch(&["a"])).output
+    };
+    assert!(call(200).is_ok());
+    assert_eq!(call(99).unwrap_err(), crate::CallError::HostCalls { max: 99 });
+}
+
+#[test]
 fn a_sleep_ends_at_the_deadline() {
     // poll_oneoff of one relative clock subscription of an hour.
     let module = identity(

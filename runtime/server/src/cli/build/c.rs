@@ -19,10 +19,10 @@ pub(super) fn project(project: &Project) -> Result<Made> {
     let source = project.dir.join(&project.manifest.source);
     let sources = sources(source.parent().unwrap_or(&project.dir))?;
     let sdk = std::path::absolute(project.sdk())?;
-    let kind = project.manifest.kind.word();
-    let bindings = [format!("{kind}.c"), format!("{kind}_component_type.o")].map(|name| sdk.join(name));
+    // The component type is not linked in: a module gets that of the world that it exports.
+    let bindings = sdk.join(format!("{}.c", project.manifest.kind.word()));
     let (mut command, way) = zig()?;
-    command.args(FLAGS).arg("-I").arg(&sdk).arg("-o").arg(&file).args(&sources).args(&bindings);
+    command.args(FLAGS).arg("-I").arg(&sdk).arg("-o").arg(&file).args(&sources).arg(&bindings);
     tools::run(command.current_dir(&project.dir), "the C build")?;
     Ok(Made { file, way: way.to_owned() })
 }

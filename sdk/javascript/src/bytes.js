@@ -51,7 +51,6 @@ export function isAsciiBytes(bytes) {
   let at = 0;
   for (; at + 3 < words.length; at += 4) all |= words[at] | words[at + 1] | words[at + 2] | words[at + 3];
   for (; at < words.length; at++) all |= words[at];
-  if (all & 0x80808080) return false;
   for (at = 0; at < head; at++) all |= bytes[at];
   for (at = head + words.length * 4; at < bytes.length; at++) all |= bytes[at];
   return (all & 0x80808080) === 0;

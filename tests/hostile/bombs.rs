@@ -12,7 +12,7 @@ use crate::raw::{component_with, functions, leb, one_function};
 /// CPU time of the child in these tests, seconds.
 const CPU_SECONDS: u64 = 1;
 /// Address space of the child in these tests, bytes.
-const ADDRESS_SPACE_BYTES: u64 = 1 << 30;
+const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
 /// Generated modules.
 const GENERATED: u64 = 40;
 /// Bytes from which one is generated.

@@ -16,6 +16,7 @@ fn outcome(must: Must) -> String {
         }
         Must::Fail(code, "") => format!("`{code}`"),
         Must::Fail(code, says) => format!("`{code}`: {says}"),
+        Must::BeStopped => "`Lambda.FunctionTimedOut`, or its million calls of the host are used up".to_owned(),
         Must::Answer => "answers, and nobody notices".to_owned(),
     }
 }

@@ -100,11 +100,11 @@ fn generated(seed: u64) -> Vec<u8> {
         max_tables: 20,
         max_nesting_depth: 1_000,
         // Half of them use whatever there is; the others mostly what the engine has.
-        memory64_enabled: seed % 2 == 0,
-        exceptions_enabled: seed % 2 == 0,
-        gc_enabled: seed % 2 == 0,
-        threads_enabled: seed % 2 == 0,
-        reference_types_enabled: seed % 2 == 0,
+        memory64_enabled: seed.is_multiple_of(2),
+        exceptions_enabled: seed.is_multiple_of(2),
+        gc_enabled: seed.is_multiple_of(2),
+        threads_enabled: seed.is_multiple_of(2),
+        reference_types_enabled: seed.is_multiple_of(2),
         ..Config::default()
     };
     Module::new(config, &mut Unstructured::new(&bytes)).expect("a module").to_bytes()

@@ -75,12 +75,11 @@ fn module(memory: Memory, tables: usize) -> Vec<u8> {
     let has = |letter: u8| format!("(call $has (local.get $payload) (local.get $bytes) (i32.const {letter}))");
     let code = format!(
         "(local $found i32) \
-         (if (i32.and (i32.eqz {bang}) (i32.eqz {question})) (then {prepare_and_look} \
+         (if (i32.and (i32.eqz {bang}) (i32.eqz {question})) (then {prepare} {look} \
             (if (local.get $found) (then (return (call $error (i32.const 1024) (i32.const 13)))))) \
           (else {prepare} {mark} (if {question} (then unreachable)))) {IDENTITY}",
         bang = has(b'!'),
         question = has(b'?'),
-        prepare_and_look = format!("{prepare} {look}"),
     );
     let items = format!(
         "(memory {born}) (memory {born}) (data (i32.const 1024) \"found a mark!\") (elem declare func $transform) {} {} {} {}",

@@ -88,7 +88,7 @@ async fn every_module_ends_as_the_corpus_says_and_a_bystander_does_not_notice() 
     let world = Arc::new(world);
     let mut round = tokio::task::JoinSet::new();
     round.spawn(all_at_once(Arc::clone(&world)));
-    while round.len() > 0 {
+    while !round.is_empty() {
         world.put("bystander", put, put + BYSTANDERS).await?;
         put += BYSTANDERS;
         if let Some(done) = round.try_join_next() {

@@ -167,7 +167,9 @@ impl Code {
             Self::InvalidArgument | Self::Precondition | Self::RequestContent => "InvalidArgumentException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::ResourceInUse => "ResourceInUseException",
-            Self::LimitExceeded | Self::Throttled(_) | Self::StorageExceeded | Self::AliasLimit => "LimitExceededException",
+            Self::LimitExceeded | Self::Throttled(_) | Self::StorageExceeded | Self::AliasLimit => {
+                "LimitExceededException"
+            }
             Self::ServiceUnavailable => "ServiceUnavailableException",
             Self::Internal => "InternalFailure",
             Self::TooLarge => "RequestEntityTooLargeException",

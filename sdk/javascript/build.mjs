@@ -110,7 +110,7 @@ export const ${name} = ${maker}(() => require(${JSON.stringify(main)}), ${JSON.s
       plugins: [resolver(given)],
     });
     const text = (end) => outputFiles.find((file) => file.path.endsWith(end)).text;
-    return withMap(text('.mjs'), JSON.parse(text('.map')));
+    return withMap(text('.mjs'), JSON.parse(text('.map')), given.project);
   } catch (error) {
     const [first] = error.errors ?? [];
     if (!first) throw error;
@@ -125,8 +125,10 @@ function reason(text) {
 }
 
 /** Puts in front of the code where its lines come from, so that stacks are told in the project's own. */
-function withMap(code, { sources, mappings }) {
-  const own = (file) => !file.includes('..') && !path.isAbsolute(file) && !/^(builtin:|node_modules\/|millrace-entry)/.test(file);
+function withMap(code, { sources, mappings }, project) {
+  // The SDK may lie in the project's own folder.
+  const others = /^(\.\.|builtin:|millrace-entry)|(^|\/)node_modules\//;
+  const own = (file) => !others.test(file) && !path.resolve(project, file).startsWith(HERE + path.sep);
   const rows = lines(mappings).map((row) => row.filter(([, source]) => own(sources[source])));
   // The first line is this one.
   return `globalThis.MILLRACE_MAP = ${JSON.stringify(JSON.stringify({ sources, rows: [[], ...rows] }))};\n${code}`;

@@ -16,7 +16,7 @@ from millrace_project import PROJECT
 
 KIND, MAIN, DEV = PROJECT["kind"], PROJECT["main"], PROJECT["dev"]
 FINDER = _project.Finder({} if DEV else PROJECT["files"])
-ARCHIVE = _archive.Archive()
+ARCHIVE = _archive.Archive(compiled=DEV)
 
 
 def prepare():

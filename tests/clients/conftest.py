@@ -31,6 +31,12 @@ def firehose(server):
     return server.firehose()
 
 
+@pytest.fixture(scope="session")
+def functions(server):
+    """boto3's Lambda client on it."""
+    return server.functions()
+
+
 @pytest.fixture
 def name():
     """A name nobody else uses: of a stream and its bucket."""

@@ -123,21 +123,31 @@ class Server:
         return self.send(method, path, {"Authorization": f"Bearer {TOKEN}", **named}, body)
 
     def firehose(self, **options):
+        """A boto3 client of Firehose whose exchanges are traced."""
+        return self.client("firehose", **options)
+
+    def functions(self, **options):
+        """A boto3 client of Lambda whose exchanges are traced."""
+        return self.client("lambda", **options)
+
+    def client(self, service: str, **options):
         """A boto3 client whose exchanges are traced."""
         settings = {"region_name": "us-east-1", "aws_access_key_id": KEY_ID, "aws_secret_access_key": SECRET,
                     "endpoint_url": self.url, "config": Config(retries={"total_max_attempts": 1}), **options}
-        client = boto3.client("firehose", **settings)
+        client = boto3.client(service, **settings)
         sent = {}
 
         def before(request, **_):
-            sent.update(url=request.url, headers=dict(request.headers), body=request.body)
+            sent.update(method=request.method, url=request.url, headers=dict(request.headers), body=request.body)
 
-        def after(http_response, **_):
-            exchanges.record("POST", sent.get("url"), sent.get("headers"), sent.get("body"),
-                         http_response.status_code, http_response.headers, http_response.content)
+        def after(http_response, model, **_):
+            # A streaming body is the test's own to read.
+            body = b"(streamed)" if model.has_streaming_output else http_response.content
+            exchanges.record(sent.get("method"), sent.get("url"), sent.get("headers"), sent.get("body"),
+                             http_response.status_code, http_response.headers, body)
 
-        client.meta.events.register("before-send.firehose", before)
-        client.meta.events.register("after-call.firehose", after)
+        client.meta.events.register(f"before-send.{service}", before)
+        client.meta.events.register(f"after-call.{service}", after)
         return client
 
     # --- streams and objects --------------------------------------------------------------------------------

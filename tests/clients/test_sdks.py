@@ -40,5 +40,5 @@ def test_go(server, name):
     client = os.environ.get("MILLRACE_TEST_GO_CLIENT")
     if not client:
         pytest.skip("Go is not installed")
-    run([client, server.url, name, name])
+    run([client, "firehose", server.url, name, name])
     assert sorted(delivered(server, name, "ZIP").splitlines()) == sorted(PUT.splitlines())

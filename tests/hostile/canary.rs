@@ -19,7 +19,7 @@ const TABLES_OF_TWO: usize = 28;
 const ENTRIES: usize = 500;
 /// Globals of each function.
 const GLOBALS: usize = 64;
-/// Pages that each of its two memories has, or grows to.
+/// Pages that each of its three memories has, or grows to.
 const PAGES: usize = 48;
 /// The marked byte.
 const MARK: u8 = 0xc5;
@@ -46,23 +46,25 @@ fn module(memory: Memory, tables: usize) -> Vec<u8> {
     let lines = |line: &dyn Fn(usize) -> String, count: usize| (0..count).map(line).collect::<String>();
     // The frame's memory has two pages; the batch and the answer lie in the second.
     let prepare = format!(
-        "(drop (memory.grow 0 (i32.const {}))) (drop (memory.grow 1 (i32.const {}))) {}",
+        "(drop (memory.grow 0 (i32.const {0}))) (drop (memory.grow 1 (i32.const {1}))) (drop (memory.grow 2 (i32.const {1}))) {2}",
         end.saturating_sub(2),
         end - born,
         lines(&|t| format!("(drop (table.grow {t} (ref.null func) (i32.const {})))", ENTRIES / 2), tables)
     );
     let mark = format!(
         "(memory.fill 0 (i32.const 1056) (i32.const {MARK}) (i32.const 64480)) \
-         (memory.fill 0 (i32.const 131072) (i32.const {MARK}) (i32.const {})) \
-         (memory.fill 1 (i32.const 0) (i32.const {MARK}) (i32.const {})) {} {}",
+         (memory.fill 0 (i32.const 131072) (i32.const {MARK}) (i32.const {0})) \
+         (memory.fill 1 (i32.const 0) (i32.const {MARK}) (i32.const {1})) \
+         (memory.fill 2 (i32.const 0) (i32.const {MARK}) (i32.const {1})) {2} {3}",
         (end - 2) << 16,
         end << 16,
         lines(&|g| format!("(global.set $g{g} (i64.const -1))"), GLOBALS),
         lines(&|t| format!("(table.fill {t} (i32.const 0) (ref.func $transform) (i32.const {ENTRIES}))"), tables),
     );
     let look = format!(
-        "(local.set $found (i32.or (i32.or (call $marks0 (i32.const 1056) (i32.const 65536)) \
-           (call $marks0 (call $alloc (i32.const 8)) (i32.const {0}))) (call $marks1 (i32.const 0) (i32.const {0})))) {1} {2}",
+        "(local.set $found (i32.or \
+           (i32.or (call $marks0 (i32.const 1056) (i32.const 65536)) (call $marks0 (call $alloc (i32.const 8)) (i32.const {0}))) \
+           (i32.or (call $marks1 (i32.const 0) (i32.const {0})) (call $marks2 (i32.const 0) (i32.const {0}))))) {1} {2}",
         end << 16,
         lines(
             &|g| format!("(local.set $found (i32.or (local.get $found) (i64.ne (global.get $g{g}) (i64.const 0))))"),
@@ -81,12 +83,11 @@ fn module(memory: Memory, tables: usize) -> Vec<u8> {
         prepare_and_look = format!("{prepare} {look}"),
     );
     let items = format!(
-        "(memory {born}) (data (i32.const 1024) \"found a mark!\") (elem declare func $transform) {} {} {} {} {}",
+        "(memory {born}) (memory {born}) (data (i32.const 1024) \"found a mark!\") (elem declare func $transform) {} {} {} {}",
         lines(&|g| format!("(global $g{g} (mut i64) (i64.const 0))"), GLOBALS),
         lines(&|_| format!("(table {} funcref)", ENTRIES - ENTRIES / 2), tables),
         lines(&entries, tables),
-        marks(0),
-        marks(1),
+        lines(&marks, 3),
     );
     guest(&code, &items)
 }
@@ -145,10 +146,10 @@ fn finds(function: &Function) -> bool {
 }
 
 #[test]
-fn a_function_has_both_memories_of_the_pool_or_does_not_start() {
-    // What the tests below rest on: three memories are more than a slot has, so that two are all.
-    let three = guest(IDENTITY, "(memory 1) (memory 1)");
-    assert!(host(0).load_component(&three).is_err_and(|error| error.to_string().contains("memories")));
+fn a_function_has_all_memories_of_the_pool_or_does_not_start() {
+    // What the tests below rest on: four memories are more than a slot has, so that three are all.
+    let four = guest(IDENTITY, "(memory 1) (memory 1) (memory 1)");
+    assert!(host(0).load_component(&four).is_err_and(|error| error.to_string().contains("memories")));
 }
 
 #[test]

@@ -16,6 +16,9 @@ from .report import Run, Skip
 MINIO_MODULE = "github.com/minio/minio"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
+# zig as a package for Python: the C compiler, with its library for WASI, of functions in C.
+ZIG_VERSION = "0.17.0"
+
 HERE = Path(__file__).resolve().parent
 CLIENTS = HERE.parent / "clients"
 
@@ -51,6 +54,18 @@ def minio(run: Run) -> Path:
                     env={**go_settings(run), "GOBIN": str(folder), "CGO_ENABLED": "0"})
 
     return cache.built("minio", MINIO_VERSION, build) / "minio"
+
+
+def zig(run: Run) -> Path:
+    """A folder with the program `zig`."""
+
+    def build(folder: Path) -> None:
+        run.command([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "lib", "--only-binary=:all:",
+                     f"ziglang=={ZIG_VERSION}"])
+        (folder / "bin").mkdir()
+        (folder / "bin" / "zig").symlink_to(Path("..") / "lib" / "ziglang" / "zig")
+
+    return cache.built("zig", ZIG_VERSION, build) / "bin"
 
 
 def go_settings(run: Run) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
 
-from . import cache, crash, environments, toolchain
+from . import cache, crash, environments, templates, toolchain
 from .report import Failed, Run, Skip, say
 from .servers import Servers
 
@@ -86,6 +87,17 @@ class Steps:
             run.command(["cargo", "test", "--release", "--workspace"], cwd=run.tree / "sdk" / "rust")
         run.note(counted(run))
 
+    def languages(self, run: Run) -> None:
+        """The SDK of Go natively, and guests in Go and C: built, and run through the deploy's way."""
+        if shutil.which("go") is None:
+            raise Skip("there is no Go")
+        run.command(["go", "test", "./..."], cwd=run.tree / "sdk" / "go")
+        run.command([run.tree / "guest-examples" / "languages.sh"], env={"PYTHON": str(environments.python(run))})
+        # The measurement is for who asks for it.
+        run.command(["cargo", "test", "--release", "--workspace", "--test", "languages", "--",
+                     "--ignored", "--skip", "what_a_batch_costs"])
+        run.note(counted(run))
+
     def integration(self, run: Run) -> None:
         """The tests beside the crates: tidiness of the tree, the whole server from outside, and the object
         sink's contract against each real S3 server."""
@@ -128,6 +140,10 @@ class Steps:
         finally:
             note_clients(run, report)
 
+    def templates(self, run: Run) -> None:
+        """Every template of `millrace new`: built, tested, deployed, behind a stream, with the seconds of each."""
+        templates.templates(run, {**product(run), "MILLRACE_TEST_LOGS": str(run.logs)})
+
     def crash(self, run: Run) -> None:
         """The oracle: `kill -9` at random times under load, nothing lost, nothing twice."""
         crash.judged(run, binary(run), product(run), crash.CRASH_CYCLES, "crash")
@@ -148,8 +164,8 @@ class Steps:
         run.note(f"table in {table.relative_to(run.tree)}")
 
 
-ORDER = ["toolchain", "guests", "setup", "fmt", "clippy", "deny", "build", "demo", "test", "integration", "clients",
-         "crash", "planted"]
+ORDER = ["toolchain", "guests", "setup", "fmt", "clippy", "deny", "build", "demo", "test", "languages", "integration",
+         "clients", "templates", "crash", "planted"]
 # Steps that run only when named: they take long, and their figures go into the documentation.
 BY_HAND = ["long", "load"]
 

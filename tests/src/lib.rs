@@ -20,9 +20,11 @@ pub mod wait;
 
 pub use bucket::Bucket;
 pub use firehose::{Destination, Firehose};
+pub use http::Answer;
 pub use plain::Plain;
 pub use proxy::Proxy;
 pub use s3::S3;
 pub use server::{Server, ServerOptions};
 pub use signing::Keys;
 pub use status::{StreamStatus, status_of, wait_drained};
+pub use wait::until;

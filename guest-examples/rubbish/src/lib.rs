@@ -1,7 +1,7 @@
 //! Answers what is not an output: ends that reach past the payload.
 
-use millrace_sdk::guest::bindings::millrace::transform::types;
-use millrace_sdk::guest::bindings::{self, Guest};
+use millrace_sdk::guest::bindings::imports::millrace::transform::types;
+use millrace_sdk::guest::bindings::transform::{self as bindings, Guest};
 
 struct Rubbish;
 

@@ -232,11 +232,11 @@ impl Code {
     const fn slug(self) -> &'static str {
         match self {
             Self::Validation | Self::InvalidArgument => "request.invalid",
-            Self::Serialization => "request.malformed",
+            Self::Serialization | Self::RequestContent => "request.malformed",
             Self::UnknownOperation => "request.operation",
             Self::ResourceNotFound => "stream.unknown",
             Self::ResourceInUse => "stream.in-use",
-            Self::LimitExceeded => "limit.exceeded",
+            Self::LimitExceeded | Self::CodeStorage | Self::AliasLimit => "limit.exceeded",
             Self::ServiceUnavailable => "server.unavailable",
             Self::Internal => "server.failure",
             Self::TooLarge => "request.too-large",
@@ -246,10 +246,7 @@ impl Code {
             Self::Method(_) => "route.method",
             Self::Media => "request.media",
             Self::Throttled(_) => "function.throttled",
-            Self::Precondition => "function.revision",
-            Self::RequestContent => "request.content",
-            Self::CodeStorage => "function.storage",
-            Self::AliasLimit => "function.aliases",
+            Self::Precondition => "function.precondition",
         }
     }
 }
@@ -302,7 +299,10 @@ mod tests {
             (Code::Internal, "ServiceException", 500, "Message"),
         ] {
             let reply = ApiError::new(code, "x").reply(Dialect::RestJson);
-            assert_eq!((reply.status().as_u16(), reply.headers()["x-amzn-errortype"].to_str()), (status, Ok(kind)));
+            assert_eq!(
+                (reply.status().as_u16(), reply.headers()["x-amzn-errortype"].as_bytes()),
+                (status, kind.as_bytes())
+            );
             let body = format!("{:?}", reply.body());
             assert!(body.contains(&format!("\\\"{member}\\\":\\\"x\\\"")), "{body}");
             assert_eq!(body.contains("Reason"), matches!(code, Code::Throttled(_)));

@@ -1,5 +1,5 @@
 //! Fuzz targets of the port: bodies of the Firehose operations, ingest bodies in every form and
-//! encoding, deploy options and routes.
+//! encoding, deploy options and routes, packages and names of functions.
 
 use std::io::Write;
 
@@ -163,6 +163,16 @@ pub fn route(data: &[u8]) {
     }
 }
 
+/// A deployment package of a function, under small limits.
+pub fn package(data: &[u8]) {
+    refused(crate::lambda::fuzz::package(data));
+}
+
+/// A function's name in any of its forms, and the ARN of a resource.
+pub fn function_name(data: &[u8]) {
+    refused(crate::lambda::fuzz::name(&String::from_utf8_lossy(data)));
+}
+
 fn texts(seeds: &[&str]) -> Vec<Vec<u8>> {
     seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect()
 }
@@ -243,6 +253,17 @@ fn some_routes() -> Vec<Vec<u8>> {
     ])
 }
 
+fn some_names() -> Vec<Vec<u8>> {
+    texts(&[
+        "f",
+        "function:f:live",
+        "000000000000:function:f-_9:7",
+        "us-gov-west-1:f:$LATEST",
+        "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST.PUBLISHED",
+        "arn:aws:lambda:us-east-1:000000000000:event-source-mapping:01234567-89ab-cdef-0123-456789abcdef",
+    ])
+}
+
 /// All targets of this crate.
 #[must_use]
 pub fn targets() -> Vec<Target> {
@@ -276,6 +297,8 @@ pub fn targets() -> Vec<Target> {
         target("operation", operation, some_operations, 5_000),
         target("ingest", ingest, some_bodies, 5_000),
         target("route", route, some_routes, 5_000),
+        target("package", package, crate::lambda::fuzz::some_packages, 5_000),
+        target("function_name", function_name, some_names, 10_000),
     ]
 }
 

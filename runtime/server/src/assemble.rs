@@ -13,7 +13,7 @@ use millrace_delivery::{Parts, Streams};
 use millrace_front::{Front, FrontParts, FrontSettings, tls_dev, tls_from_files};
 use millrace_functions::{FunctionParts, Functions};
 use millrace_log::{Disk, Journal, RealDisk};
-use millrace_object::ObjectBuckets;
+use millrace_object::{ObjectBuckets, ObjectSettings};
 use millrace_outbound::{Outbound, OutboundSettings};
 use millrace_sink::Buckets;
 use millrace_tasks::{ShutdownTrigger, Tasks};
@@ -161,15 +161,20 @@ fn journal(settings: &Settings, dir: &Path, disk: &Arc<dyn Disk>, clock: &Arc<dy
     Ok(journal)
 }
 
-/// Buckets as the settings, the variables and the flag say; the flag wins.
+/// Buckets as the settings, the variables and the flag say.
 fn buckets(settings: &Settings, dir: &Path) -> Result<ObjectBuckets> {
+    Ok(ObjectBuckets::new(dir.join("objects"), objects(settings), Arc::new(|name: &str| std::env::var(name).ok()))?)
+}
+
+/// Object stores as the settings, the variables and the flag say; the flag wins.
+pub(crate) fn objects(settings: &Settings) -> ObjectSettings {
     let mut objects = settings.objects.clone();
     // The endpoint first: it makes the default an S3 store, which the environment then fills.
     if let Some(endpoint) = &settings.s3_endpoint {
         objects.use_s3_endpoint(endpoint);
     }
     objects.fill_from_environment(&|name| std::env::var(name).ok());
-    Ok(ObjectBuckets::new(dir.join("objects"), objects, Arc::new(|name: &str| std::env::var(name).ok()))?)
+    objects
 }
 
 fn policy(settings: &Settings) -> Result<Policy> {

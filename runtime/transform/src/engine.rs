@@ -11,8 +11,9 @@ const STACK_BYTES: usize = 512 * 1024;
 /// Core instances, tables: a component made by componentize-py has about 40 of each.
 pub(crate) const CORE_INSTANCES_PER_COMPONENT: u32 = 50;
 pub(crate) const TABLES_PER_COMPONENT: u32 = 50;
-/// Linear memories: the guest's own, and one more for a language runtime that is composed of two.
-pub(crate) const MEMORIES_PER_COMPONENT: u32 = 2;
+/// Linear memories: the guest's own, and two for what a language runtime is composed with: QuickJS comes with
+/// two stubs, whose memories have no page.
+pub(crate) const MEMORIES_PER_COMPONENT: u32 = 3;
 /// Entries of one table: Python's runtime has about 50,000 functions.
 pub(crate) const TABLE_ELEMENTS: usize = 60_000;
 /// Largest linear memory a slot can give, bytes; a function's own limit lies below.

@@ -1,15 +1,17 @@
-//! Fuzz targets of the function host: what a guest answers, what the compiling child answers, and
-//! files of compiled code. A module itself is read in the compiling child alone.
+//! Fuzz targets of the function host: what a guest answers, packed and as Firehose's JSON, Firehose's
+//! events, what the compiling child answers, and files of compiled code. A module itself is read in the compiling child alone.
 
 use std::sync::OnceLock;
 
 use millrace_types::mutate::Target;
+use millrace_types::{Batch, BatchBuilder};
 use wasmtime::Engine;
 
 use crate::abi::{RawFailure, RawOutput};
 use crate::artifact::{ArtifactKey, open, seal};
+use crate::call::BatchSource;
 use crate::output::Output;
-use crate::{compiler, engine};
+use crate::{compiler, engine, event_to_batch, firehose, outcome_to_event};
 
 /// Records of the batch that the answers are held against.
 const INPUTS: usize = 16;
@@ -92,6 +94,40 @@ fn check(output: &Output, inputs: usize) {
     );
 }
 
+fn some_batch() -> Batch {
+    let mut builder = BatchBuilder::default();
+    for _ in 0..INPUTS {
+        builder.push(b"record", 0).expect("room");
+    }
+    builder.finish()
+}
+
+/// Firehose's JSON from a handler: every record that is named ends in one place.
+pub fn firehose_answer(data: &[u8]) {
+    let Ok(answer) = firehose::read(data, &some_batch(), 0..INPUTS, &BatchSource::default()) else { return };
+    check(&answer.output, INPUTS);
+    assert!(answer.failures.is_sorted_by(|a, b| a.0 < b.0));
+    assert!(answer.failures.iter().all(|failed| answer.output.sources.binary_search(&failed.0).is_err()));
+    assert!(answer.output.sources.is_sorted_by(|a, b| a < b), "one record of each");
+    assert!(answer.output.failures.is_empty() && answer.output.len() + answer.failures.len() <= INPUTS);
+}
+
+/// Firehose's JSON for a transform: what is read is answered, record by record.
+pub fn firehose_event(data: &[u8]) {
+    let Ok(records) = event_to_batch(data) else { return };
+    assert_eq!(records.batch.len(), records.ids.len());
+    let output = Output {
+        payload: records.batch.payload().to_vec(),
+        ends: records.batch.ends().to_vec(),
+        sources: (0..).take(records.ids.len()).collect(),
+        ..Output::default()
+    };
+    // The answer has the members of an event's records.
+    let again = event_to_batch(&outcome_to_event(&records, &output)).expect("an answer");
+    assert_eq!((again.batch.payload(), again.batch.ends()), (records.batch.payload(), records.batch.ends()));
+    assert_eq!(again.ids, records.ids);
+}
+
 /// Answers of the compiling child: what is read comes back.
 pub fn compiled(data: &[u8]) {
     if let Ok(parts) = compiler::decode(data) {
@@ -125,6 +161,20 @@ fn some_outputs() -> Vec<Vec<u8>> {
     vec![one, plain, next.to_vec()]
 }
 
+fn some_events() -> Vec<Vec<u8>> {
+    let kinesis = br#"{"records":[{"recordId":"a","data":"YQ==","approximateArrivalTimestamp":5,"kinesisRecordMetadata":{"partitionKey":"k\n"}}]}"#;
+    vec![firehose::request(&some_batch(), 0, &BatchSource::default(), "id").json, kinesis.to_vec()]
+}
+
+fn some_handlers_answers() -> Vec<Vec<u8>> {
+    let records = event_to_batch(&some_events()[0]).expect("an event");
+    let mut raw = Bytes(&some_outputs()[0]).output();
+    raw.failures.clear();
+    let output = Output::check(raw, INPUTS).expect("an output");
+    let odd = br#"{"records":[{"recordId":"4900000000000000000000000000000000000000000000000000000003000000","result":"Ok","data":"Pz8\/","metadata":{"partitionKeys":{"k":1,"l":null}}}]}"#;
+    vec![outcome_to_event(&records, &output), odd.to_vec()]
+}
+
 fn some_answers() -> Vec<Vec<u8>> {
     vec![
         compiler::encode(&Ok(vec![b"component".to_vec(), b"code".to_vec(), b"env.a".to_vec()])),
@@ -140,10 +190,25 @@ fn some_files() -> Vec<Vec<u8>> {
 /// All targets of this crate.
 #[must_use]
 pub fn targets() -> Vec<Target> {
-    let words = &["\u{0}", "\u{1}", "\u{2}", "\u{10}", "ü", "MILLFN\u{0}\u{1}", "k", "\u{0}\u{0}\u{0}\u{0}"];
+    let words = &[
+        "\"data\":\"YQ==\"",
+        "\"result\":\"Dropped\"",
+        "{\"k\":\"\"}",
+        "null",
+        "\u{0}",
+        "\u{1}",
+        "\u{2}",
+        "\u{10}",
+        "ü",
+        "MILLFN\u{0}\u{1}",
+        "k",
+        "\u{0}\u{0}\u{0}\u{0}",
+    ];
     let target = |name, run, seeds, rounds| Target { name, run, seeds, words, rounds };
     vec![
         target("output", output, some_outputs, 30_000),
+        target("firehose_answer", firehose_answer, some_handlers_answers, 10_000),
+        target("firehose_event", firehose_event, some_events, 10_000),
         target("compiled", compiled, some_answers, 10_000),
         target("artifact", artifact, some_files, 2_000),
     ]
@@ -153,6 +218,13 @@ pub fn targets() -> Vec<Target> {
 fn the_seeds_are_whole() {
     for seed in some_outputs() {
         assert!(Output::check(Bytes(&seed).output(), INPUTS).is_ok(), "{}", seed.escape_ascii());
+    }
+    for seed in some_events() {
+        assert!(event_to_batch(&seed).is_ok(), "{}", seed.escape_ascii());
+    }
+    for seed in some_handlers_answers() {
+        let answer = firehose::read(&seed, &some_batch(), 0..INPUTS, &BatchSource::default());
+        assert!(answer.is_ok(), "{}", seed.escape_ascii());
     }
 }
 

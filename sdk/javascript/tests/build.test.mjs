@@ -50,9 +50,11 @@ test('async is written out, and lines of the code are lines of the source', asyn
   const code = await bundle(given('\n\nexports.handler = async () => {\n  throw new Error("mark");\n};\n'));
   assert.doesNotMatch(code, /\basync (function|\()/);
   const row = code.split('\n').findIndex((line) => line.includes('"mark"'));
-  const map = JSON.parse(/^globalThis\.MILLRACE_MAP = (.*);$/m.exec(code)[1]);
+  const map = JSON.parse(JSON.parse(/^globalThis\.MILLRACE_MAP = (.*);$/m.exec(code)[1]));
   const column = code.split('\n')[row].indexOf('throw') + 1;
-  assert.deepEqual(where(`    at f (user.js:${row + 1}:${column})\n    at g (user.js:2:5)\n`, map), ['    at f (app.js:4)']);
+  const named = new Set(map.rows.flat().map(([, source]) => map.sources[source]));
+  assert.deepEqual([...named], ['app.js'], 'the SDK and the entry have no lines in it');
+  assert.deepEqual(where(`    at f (user.js:${row + 1}:${column})\n    at g (user.js:2:5)\n`, JSON.stringify(map)), ['    at f (app.js:4)']);
 });
 
 test('a world has its grants', () => {

@@ -43,11 +43,11 @@ def log(level, message):
 
 def frames(error):
     """The lines of an exception's stack, those of the project's own files: in a component their names
-    are relative, others' begin with a slash."""
+    are relative, others' begin with a slash, and those of frozen modules with `<`."""
     import traceback
 
     found = traceback.extract_tb(error.__traceback__)
-    return traceback.format_list([frame for frame in found if not _started or not frame.filename.startswith("/")])
+    return traceback.format_list([frame for frame in found if not _started or not frame.filename.startswith(("/", "<"))])
 
 
 def setting(name):

@@ -19,7 +19,7 @@ from . import _host
 
 # Functions that would reach for files, processes or the network.
 ABSENT_FILES = (
-    "access chdir chmod fstat fsync getcwd link listdir lstat mkdir open pipe readlink remove rename replace rmdir scandir stat"
+    "access chdir chmod fstat fsync link listdir lstat mkdir open pipe readlink remove rename replace rmdir scandir stat"
     " symlink truncate unlink utime"
 )
 ABSENT_NETWORK = "getaddrinfo gethostbyname gethostname getnameinfo socketpair"
@@ -130,6 +130,7 @@ def _randomness():
 def _network():
     # What `socket` is made of, so that it need not be imported for those who have no use for it.
     import _socket
+    import select
 
     refuse = _absent("socket", errno.ENOSYS, "sockets")
     plain = _socket.socket
@@ -142,6 +143,8 @@ def _network():
 
     Socket.__name__ = Socket.__qualname__ = "socket"
     _socket.socket = _socket.SocketType = Socket
+    for name in ("poll", "select"):
+        _patch(select, name, _absent(f"select.{name}", errno.ENOSYS, "way to wait"))
     for name in ABSENT_NETWORK.split():
         _patch(_socket, name, _absent(f"socket.{name}", errno.ENOSYS, "sockets"))
 

@@ -62,6 +62,20 @@ impl ObjectBuckets {
         Ok(Self { settings, lookup, folders, open: Mutex::default() })
     }
 
+    /// As [`Self::new`], for reading beside a server that is at work: makes and clears nothing.
+    ///
+    /// # Errors
+    /// Unusable settings, by name.
+    pub fn reading(
+        objects_dir: impl Into<PathBuf>,
+        settings: ObjectSettings,
+        lookup: Lookup,
+    ) -> Result<Self, ObjectError> {
+        settings.check()?;
+        let folders = Arc::new(Folders::reading(objects_dir.into()));
+        Ok(Self { settings, lookup, folders, open: Mutex::default() })
+    }
+
     fn find(&self, bucket: &str) -> Result<Arc<dyn Sink>, ObjectError> {
         Ok(match self.locate(bucket)? {
             Found::Folder(_) => Arc::new(self.folders.bucket(bucket)),
@@ -181,6 +195,20 @@ mod tests {
         let (_dir, buckets) = buckets(StoreSettings::default());
         let error = buckets.open("../up").unwrap_err();
         assert_eq!((error.code.as_str(), error.advice), ("InvalidBucketName", Advice::Operator));
+    }
+
+    #[test]
+    fn reading_leaves_a_server_s_half_written_files_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let objects = dir.path().join("objects");
+        drop(ObjectBuckets::new(&objects, ObjectSettings::default(), Arc::new(|_| None)).unwrap());
+        let half = objects.join(".tmp/1-0");
+        std::fs::write(&half, b"half").unwrap();
+        drop(ObjectBuckets::reading(&objects, ObjectSettings::default(), Arc::new(|_| None)).unwrap());
+        assert!(half.exists());
+        let nowhere = dir.path().join("nowhere");
+        drop(ObjectBuckets::reading(&nowhere, ObjectSettings::default(), Arc::new(|_| None)).unwrap());
+        assert!(!nowhere.exists());
     }
 
     #[test]

@@ -55,6 +55,11 @@ pub(crate) struct Folder {
 }
 
 impl Folders {
+    /// For reading only: nothing is made or cleared, so a server may be at work there.
+    pub(crate) fn reading(root: PathBuf) -> Self {
+        Self { temporary: root.join(TEMPORARY), root, next: AtomicU64::new(0), durable: Mutex::default() }
+    }
+
     /// Makes the folder and clears temporary files. Blocking.
     pub(crate) fn open(root: PathBuf) -> Result<Self, ObjectError> {
         let temporary = root.join(TEMPORARY);

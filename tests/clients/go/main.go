@@ -1,5 +1,6 @@
-// The Go SDK, unchanged but for its endpoint: creates a stream, puts, describes, meets errors, deletes.
-// Usage: client ENDPOINT STREAM BUCKET; ends with 0 when all was as AWS answers.
+// The Go SDK, unchanged but for its endpoint: `client firehose ENDPOINT STREAM BUCKET` creates a stream, puts,
+// describes, meets errors and deletes; `client lambda ENDPOINT NAME FOLDER` does a function's whole life (lambda.go).
+// Ends with 0 when all was as AWS answers.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
 // How often a stream is asked whether it is active, and the pause between.
@@ -80,14 +82,21 @@ func puts(ctx context.Context, client *firehose.Client, stream string) {
 func main() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	endpoint, stream, bucket := os.Args[1], os.Args[2], os.Args[3]
-	client := firehose.New(firehose.Options{
-		BaseEndpoint: &endpoint,
-		Region:       "us-east-1",
-		Credentials: credentials.NewStaticCredentialsProvider(
-			os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
-		RetryMaxAttempts: 1,
-	})
+	keys := credentials.NewStaticCredentialsProvider(
+		os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), "")
+	endpoint, name, place := os.Args[2], os.Args[3], os.Args[4]
+	if os.Args[1] == "lambda" {
+		life(ctx, lambda.New(lambda.Options{
+			BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: keys, RetryMaxAttempts: 1,
+		}), name, place)
+		return
+	}
+	streams(ctx, firehose.New(firehose.Options{
+		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: keys, RetryMaxAttempts: 1,
+	}), name, place)
+}
+
+func streams(ctx context.Context, client *firehose.Client, stream, bucket string) {
 	role, bucketARN := "arn:aws:iam::000000000000:role/firehose", "arn:aws:s3:::"+bucket
 	hints := &types.BufferingHints{SizeInMBs: aws.Int32(1), IntervalInSeconds: aws.Int32(1)}
 	create := &firehose.CreateDeliveryStreamInput{

@@ -82,10 +82,10 @@ pub(super) const CASES: &[Case] = &[
         module: || guest(IDENTITY, "(memory 49152)"),
     },
     Case {
-        name: "three-memories",
-        does: "has three memories",
+        name: "four-memories",
+        does: "has four memories",
         must: Must::BeRefused(&["does not start", "memories"]),
-        module: || guest(IDENTITY, "(memory 1) (memory 1)"),
+        module: || guest(IDENTITY, "(memory 1) (memory 1) (memory 1)"),
     },
     Case {
         name: "table-growth",

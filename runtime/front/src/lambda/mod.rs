@@ -9,6 +9,8 @@ mod concurrency;
 mod create_function;
 mod event_config;
 mod functions;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
 mod invoke;
 mod link;
 mod members;
@@ -31,10 +33,10 @@ use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use hyper::body::Body;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::access::Caller;
-use crate::body::{Limit, receive};
+use crate::body::{Limit, Received, receive};
 use crate::error::{ApiError, Code, Reply, reply};
 use crate::header::single;
 use crate::protocol::shape::{Voice, check_as, refuse_unsupported};
@@ -45,6 +47,8 @@ use millrace_catalog::Place;
 pub(crate) use link::{Link, LinkKey};
 pub(crate) use missing::MISSING;
 pub(crate) use operation::Operation;
+#[cfg(test)]
+pub(crate) use routes::all as routes;
 pub(crate) use routes::is_lambda;
 
 /// Content type of every answer but that of a function.
@@ -114,10 +118,14 @@ where
     let limit = Limit { bytes_max, budget, too_large: &too_large };
     let received = receive(shared, body, &limit, |chunk| caller.update(chunk)).await?;
     caller.finish()?;
-    let share = received.share;
-    let request = request::collect(operation, labels, parts, &received.bytes)?;
+    let Received { bytes, share } = received;
     // An event is handed on; of any other body the tree alone is kept.
-    let event = if operation == Operation::Invoke { received.bytes.into() } else { Bytes::new() };
+    let (event, members) = match operation {
+        Operation::Invoke => (bytes.into(), Map::new()),
+        _ if operation.is_heavy() => (Bytes::new(), millrace_tasks::blocking(move || request::object(&bytes)).await?),
+        _ => (Bytes::new(), request::object(&bytes)?),
+    };
+    let request = request::collect(operation, labels, parts, members)?;
     check_as(Voice::Quoting, operation.members(), &request)?;
     create_function::check_runtime(&request)?;
     refuse_unsupported(operation.members(), &request)?;

@@ -112,8 +112,10 @@ pub(super) fn resource(text: &str) -> Option<Option<Parsed<'_>>> {
     if partition.is_empty() || !is_partition(partition) || !is_region(region) || !is_account(account) {
         return None;
     }
-    let [id] = rest else {
-        return (*kind == "function").then(|| parse(text, Namespaced::No)).flatten().map(Some);
+    let id = match rest {
+        [id] => *id,
+        [id, _] if *kind == "function" => *id,
+        _ => return None,
     };
     let words = !id.is_empty() && id.bytes().all(is_word);
     match *kind {
@@ -296,12 +298,15 @@ mod tests {
             assert!(!is_region(region), "{region}");
         }
         let prefix = "arn:aws:lambda:us-east-1:000000000000:";
-        let kind = |rest: &str| resource(&format!("{prefix}{rest}"));
-        assert!(kind("function:f").flatten().is_some_and(|parsed| parsed.name == "f"));
-        assert!(kind("function:f:1").flatten().is_some_and(|parsed| parsed.qualifier == Some("1")));
-        assert!(kind("event-source-mapping:01234567-89ab-cdef-0123-456789abcdef").is_some_and(|other| other.is_none()));
+        let named = |rest: &str| {
+            resource(&format!("{prefix}{rest}"))
+                .map(|parsed| parsed.map(|parsed| (parsed.name.to_owned(), parsed.qualifier.map(str::to_owned))))
+        };
+        assert_eq!(named("function:f"), Some(Some(("f".into(), None))));
+        assert_eq!(named("function:f:1"), Some(Some(("f".into(), Some("1".into())))));
+        assert_eq!(named("event-source-mapping:01234567-89ab-cdef-0123-456789abcdef"), Some(None));
         for wrong in ["f", "function", "function:", "function:f:1:2", "layer:x", "code-signing-config:csc-1"] {
-            assert!(kind(wrong).is_none(), "{wrong}");
+            assert!(named(wrong).is_none(), "{wrong}");
         }
     }
 }

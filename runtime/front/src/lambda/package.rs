@@ -31,12 +31,12 @@ const DIRECTORY_ENTRY_MAGIC: &[u8] = b"PK\x01\x02";
 
 /// Limits of what comes out.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+pub(super) struct Limits {
     /// Bytes of the module.
-    bytes_max: usize,
+    pub(super) bytes_max: usize,
     /// Unpacked bytes for each packed one, once `ratio_free_bytes` are out.
-    ratio_max: usize,
-    ratio_free_bytes: usize,
+    pub(super) ratio_max: usize,
+    pub(super) ratio_free_bytes: usize,
 }
 
 const LIMITS: Limits =
@@ -69,7 +69,11 @@ fn bad(why: &str) -> ApiError {
     )
 }
 
-fn unpacked(package: &[u8], limits: Limits) -> Result<Vec<u8>, ApiError> {
+/// The module in a zip.
+///
+/// # Errors
+/// As the module says.
+pub(super) fn unpacked(package: &[u8], limits: Limits) -> Result<Vec<u8>, ApiError> {
     // Counted before the directory is read, which takes memory for each entry.
     if memmem::find_iter(package, DIRECTORY_ENTRY_MAGIC).take(ENTRIES_MAX + 1).count() > ENTRIES_MAX {
         return Err(bad(&format!("it has more than {ENTRIES_MAX} entries")));

@@ -27,18 +27,16 @@ pub(super) enum Place {
 /// Members that are not in the path or the body, with their places.
 pub(super) type Places = &'static [(&'static str, Place)];
 
-/// Puts the tree together. The body of `Invoke` is not looked into: it is the event.
+/// Puts the tree together: `members` are those of the body.
 ///
 /// # Errors
-/// A parameter that is unknown or stands twice, a body that is no JSON object, a member in the body
-/// that belongs elsewhere.
+/// A parameter that is unknown or stands twice, a member in the body that belongs elsewhere.
 pub(super) fn collect(
     operation: Operation,
     labels: Vec<(&'static str, String)>,
     parts: &Parts,
-    body: &[u8],
+    mut members: Map<String, Value>,
 ) -> Result<Value, ApiError> {
-    let mut members = if body.is_empty() || operation == Operation::Invoke { Map::new() } else { object(body)? };
     let places = operation.places();
     let elsewhere = labels.iter().map(|(name, _)| *name).chain(places.iter().map(|(name, _)| *name));
     if let Some(name) = elsewhere.into_iter().find(|name| members.contains_key(*name)) {
@@ -51,7 +49,14 @@ pub(super) fn collect(
     Ok(Value::Object(members))
 }
 
-fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+/// Members of a body; an empty one has none.
+///
+/// # Errors
+/// It is no JSON object, or a member stands twice.
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
     match tree(body)? {
         Value::Object(members) => Ok(members),
         _ => Err(ApiError::new(Code::Serialization, "The body is no JSON object")),
@@ -114,34 +119,39 @@ mod tests {
     #[test]
     fn members_come_from_everywhere() {
         let label = || vec![("FunctionName", "f".to_owned())];
-        let found = collect(Operation::ListAliases, label(), &parts("/x?Marker=a%20b+c&MaxItems=7", &[]), b"");
+        let found = collect(Operation::ListAliases, label(), &parts("/x?Marker=a%20b+c&MaxItems=7", &[]), Map::new());
         assert_eq!(found, Ok(json!({ "FunctionName": "f", "Marker": "a b c", "MaxItems": 7 })));
         let found = collect(
             Operation::UntagResource,
             vec![("Resource", "r".into())],
             &parts("/x?tagKeys=a&tagKeys=b", &[]),
-            b"{}",
+            Map::new(),
         );
         assert_eq!(found, Ok(json!({ "Resource": "r", "TagKeys": ["a", "b"] })));
         let tail = [("x-amz-log-type", "Tail")];
-        let found = collect(Operation::Invoke, label(), &parts("/x?Qualifier=live", &tail), b"no json");
+        let found = collect(Operation::Invoke, label(), &parts("/x?Qualifier=live", &tail), Map::new());
         assert_eq!(found, Ok(json!({ "FunctionName": "f", "Qualifier": "live", "LogType": "Tail" })));
     }
 
     #[test]
     fn what_would_be_ignored_is_refused() {
         let label = || vec![("FunctionName", "f".to_owned())];
-        for (uri, headers, body) in [
-            ("/x?Qualifier=1&Qualifier=2", vec![], ""),
-            ("/x?Version=1", vec![], ""),
-            ("/x?Qualifier=%z", vec![], ""),
-            ("/x", vec![("x-amz-log-type", "Tail"), ("x-amz-log-type", "None")], ""),
-            ("/x", vec![("x-amz-log-type", "é")], ""),
+        for (uri, headers) in [
+            ("/x?Qualifier=1&Qualifier=2", vec![]),
+            ("/x?Version=1", vec![]),
+            ("/x?Qualifier=%z", vec![]),
+            ("/x", vec![("x-amz-log-type", "Tail"), ("x-amz-log-type", "None")]),
+            ("/x", vec![("x-amz-log-type", "é")]),
         ] {
-            assert!(collect(Operation::Invoke, label(), &parts(uri, &headers), body.as_bytes()).is_err(), "{uri}");
+            assert!(collect(Operation::Invoke, label(), &parts(uri, &headers), Map::new()).is_err(), "{uri}");
         }
         for body in ["[]", "{", "{}{}", r#"{"FunctionName":"g"}"#, r#"{"Name":1,"Name":2}"#] {
-            assert!(collect(Operation::CreateAlias, label(), &parts("/x", &[]), body.as_bytes()).is_err(), "{body}");
+            assert!(
+                object(body.as_bytes())
+                    .and_then(|body| collect(Operation::CreateAlias, label(), &parts("/x", &[]), body))
+                    .is_err(),
+                "{body}"
+            );
         }
     }
 }

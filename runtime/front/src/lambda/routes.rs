@@ -42,6 +42,13 @@ const PATHS: [(&str, &str, Operation); 27] = [
     ("GET", "2016-08-19/account-settings", Operation::GetAccountSettings),
 ];
 
+/// All of them, for tests over the whole API.
+#[cfg(test)]
+pub(crate) fn all() -> &'static [(&'static str, &'static str, Operation)] {
+    const ALL: &[(&str, &str, Operation)] = &PATHS;
+    ALL
+}
+
 /// What a request's path names.
 #[derive(Debug)]
 pub(super) enum Found {

@@ -15,8 +15,10 @@ use millrace_types::{Batch, Clock, Counts, ManualClock, SeededEntropy, Seq, Shar
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use super::functions::Functions;
 use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 use crate::backend::Backend;
+use crate::lambda::backend::LambdaBackend;
 use crate::settings::FrontSettings;
 use crate::shared::Shared;
 
@@ -210,6 +212,7 @@ pub(super) struct World {
     pub(super) shared: Arc<Shared>,
     pub(super) memory: Arc<Memory>,
     pub(super) desk: Arc<Desk>,
+    pub(super) functions: Arc<Functions>,
     pub(super) clock: Arc<ManualClock>,
 }
 
@@ -226,16 +229,18 @@ pub(super) fn world(policy: Policy) -> World {
         ..FrontSettings::default()
     };
     let (memory, desk) = (Arc::new(Memory::default()), Arc::new(Desk::default()));
+    let functions = Arc::new(Functions::default());
     let clock = Arc::new(ManualClock::at(NOW_MS));
     let shared = Shared::new(
         settings,
         policy,
         Arc::clone(&memory) as Arc<dyn Backend>,
         Arc::clone(&desk) as Arc<dyn Admin>,
+        Arc::clone(&functions) as Arc<dyn LambdaBackend>,
         Arc::clone(&clock) as Arc<dyn Clock>,
         Arc::new(SeededEntropy::new(1)),
     );
-    World { shared: Arc::new(shared), memory, desk, clock }
+    World { shared: Arc::new(shared), memory, desk, functions, clock }
 }
 
 /// An answer, taken apart.

@@ -15,6 +15,9 @@ use super::{Endpoint, MODULE_BYTES_MAX, key_values, read_file};
 use crate::client::Client;
 use crate::named::Named;
 
+/// Bytes of a request's path with its query that every server takes.
+const PATH_BYTES_MAX: usize = 16 << 10;
+
 /// `millrace deploy`.
 #[derive(Debug, Args)]
 pub(super) struct Deploy {
@@ -80,6 +83,11 @@ impl Plan {
             alias: None,
             weight: None,
         }
+    }
+
+    /// True when the settings are not too long to be sent.
+    pub(super) fn fits(&self) -> bool {
+        self.path().len() <= PATH_BYTES_MAX
     }
 
     fn path(&self) -> String {

@@ -56,7 +56,8 @@ impl Lines {
     }
 }
 
-fn zstd(from: impl Read + 'static) -> Result<Box<dyn BufRead>> {
+/// Decompresses within a bounded window.
+pub(super) fn zstd(from: impl Read + 'static) -> Result<Box<dyn BufRead>> {
     let mut decoder = zstd::stream::read::Decoder::new(from)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
     Ok(Box::new(BufReader::new(decoder)))

@@ -61,9 +61,9 @@ pub(super) struct Invoke {
     /// Records, one a line.
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// Its version (default: the newest).
+    /// Its version, or an alias (default: the newest version).
     #[arg(long)]
-    version: Option<u32>,
+    version: Option<String>,
     #[command(flatten)]
     endpoint: Endpoint,
 }
@@ -72,8 +72,8 @@ impl Invoke {
     pub(super) async fn run(self) -> Result<()> {
         let input = read_file(&self.input, INPUT_BYTES_MAX)?;
         let mut path = format!("/v1/functions/{}/invoke", escape(&self.name));
-        if let Some(version) = self.version {
-            path = format!("{path}?version={version}");
+        if let Some(version) = &self.version {
+            path = format!("{path}?version={}", escape(version));
         }
         let mut client = self.endpoint.connect().await?;
         let answer = client.plain(Method::POST, &path, Bytes::from(input)).await;

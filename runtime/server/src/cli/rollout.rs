@@ -60,7 +60,7 @@ pub(super) struct Shadow {
     name: String,
     /// Run this version beside the live one; its outputs are compared and go nowhere.
     #[arg(long, value_name = "VERSION", conflicts_with = "stop")]
-    version: Option<String>,
+    version: Option<u32>,
     /// Its share of the batches, percent.
     #[arg(long, value_name = "PERCENT", default_value = "100", requires = "version",
           value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -111,19 +111,14 @@ fn percent(share: &Value) -> f64 {
 
 /// The versions, the newest last, and where the aliases point.
 fn versions(answer: &Value) -> Rows {
-    let aliases = answer["aliases"].as_array().cloned().unwrap_or_default();
-    let mut rows = Rows::new(["version", "made", "bytes", "aliases", "description"]);
-    let latest = &answer["latest"];
-    let listed = answer["versions"].as_array().into_iter().flatten();
-    for version in listed.chain((!latest.is_null()).then_some(latest)) {
-        let number = match word(&version["version"]) {
-            none if none.is_empty() => "$LATEST".to_owned(),
-            number => number,
-        };
-        let at = aliases.iter().filter_map(|alias| pointing(alias, &number)).collect::<Vec<_>>().join(", ");
-        let ms = version["createdMs"].as_i64().unwrap_or_default();
-        let made = jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |t| format!("{t:.0}"));
-        rows.push([number, made, word(&version["componentBytes"]), at, word(&version["description"])]);
+    let mut rows = Rows::new(["version", "published", "bytes", "aliases", "description"]);
+    for version in answer["versions"].as_array().into_iter().flatten() {
+        let number = word(&version["version"]);
+        let aliases = answer["aliases"].as_object().into_iter().flatten();
+        let at = aliases.filter_map(|(name, alias)| pointing(name, alias, &number)).collect::<Vec<_>>().join(", ");
+        let ms = version["published_ms"].as_i64().unwrap_or_default();
+        let published = jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |t| format!("{t:.0}"));
+        rows.push([number, published, word(&version["component_bytes"]), at, word(&version["description"])]);
     }
     rows.drop_if_empty(3);
     rows.drop_if_empty(4);
@@ -131,15 +126,14 @@ fn versions(answer: &Value) -> Rows {
 }
 
 /// `live`, or `live 10 %`, when the alias points at `version`.
-fn pointing(alias: &Value, version: &str) -> Option<String> {
-    let name = word(&alias["name"]);
+fn pointing(name: &str, alias: &Value, version: &str) -> Option<String> {
     let canary = &alias["canary"];
     let share = percent(&canary["share"]);
     if !canary.is_null() && word(&canary["version"]) == version {
         return Some(format!("{name} {share} %"));
     }
     match word(&alias["version"]) == version {
-        true if canary.is_null() => Some(name),
+        true if canary.is_null() => Some(name.to_owned()),
         true => Some(format!("{name} {} %", 100.0 - share)),
         false => None,
     }
@@ -177,15 +171,15 @@ fn alias_line(name: &str, alias: &str, answer: &Value) -> String {
 
 impl Shadow {
     pub(super) async fn run(self) -> Result<()> {
-        let (method, below) = match &self.version {
-            Some(version) => (Method::PUT, format!("/shadow?version={}&share={}", escape(version), self.share)),
+        let (method, below) = match self.version {
+            Some(version) => (Method::PUT, format!("/shadow?version={version}&share={}", self.share)),
             None if self.stop => (Method::DELETE, "/shadow".to_owned()),
             None => (Method::GET, "/shadow".to_owned()),
         };
         let answer = ask(&self.endpoint, method, &self.name, &below).await?;
         if self.json {
             println!("{answer:#}");
-        } else if let Some(version) = &self.version {
+        } else if let Some(version) = self.version {
             println!("version {version} of {} runs beside the live one on {} % of the batches", self.name, self.share);
             println!("what it does differently: millrace shadow {}", self.name);
         } else {
@@ -204,13 +198,19 @@ const SAMPLES_SHOWN_MAX: usize = 10;
 /// What ran beside did differently.
 fn report(answer: &Value) -> String {
     let number = |name: &str| answer[name].as_u64().unwrap_or_default();
+    let batches = number("batches");
     let mut out = format!(
-        "{}, {} compared, {} different, {} failed beside\n",
-        count(number("batches"), "batch").replace("batchs", "batches"),
+        "{batches} {}, {} skipped, {}: {} different, {} failed beside only, {} failed live only\n",
+        if batches == 1 { "batch" } else { "batches" },
+        number("skipped"),
         count(number("records"), "record"),
         number("different"),
-        number("failed"),
+        number("failedHere"),
+        number("failedLive"),
     );
+    if let Some(error) = answer["error"].as_str() {
+        out.push_str(&format!("it did not run: {}\n", printable(error)));
+    }
     for sample in answer["samples"].as_array().into_iter().flatten().take(SAMPLES_SHOWN_MAX) {
         out.push_str(&format!(
             "  input   {}\n  live    {}\n  beside  {}\n\n",
@@ -230,20 +230,19 @@ mod tests {
     #[test]
     fn versions_show_where_the_aliases_point() {
         let answer = json!({
-            "latest": { "version": "$LATEST", "createdMs": 0, "componentBytes": 9 },
             "versions": [
-                { "version": 1, "createdMs": 1_795_597_200_000_i64, "componentBytes": 7 },
-                { "version": 2, "createdMs": 1_795_597_200_000_i64, "componentBytes": 8 },
+                { "version": 1, "published_ms": 1_795_597_200_000_i64, "component_bytes": 7, "description": "" },
+                { "version": 2, "published_ms": 1_795_597_200_000_i64, "component_bytes": 8, "description": "" },
             ],
-            "aliases": [
-                { "name": "live", "version": 1, "canary": { "version": 2, "share": 0.25 } },
-                { "name": "test", "version": 2 },
-            ],
+            "aliases": {
+                "live": { "version": 1, "canary": { "version": 2, "share": 0.25 }, "before": [] },
+                "test": { "version": 2, "canary": null, "before": [1] },
+            },
         });
         assert_eq!(
             versions(&answer).to_string(),
-            " version  made                  bytes  aliases\n 1        2026-11-25T09:00:00Z  7      live 75 %\n 2        \
-             2026-11-25T09:00:00Z  8      live 25 %, test\n $LATEST  1970-01-01T00:00:00Z  9"
+            " version  published             bytes  aliases\n 1        2026-11-25T09:00:00Z  7      live 75 %\n 2        \
+             2026-11-25T09:00:00Z  8      live 25 %, test"
         );
     }
 
@@ -257,11 +256,12 @@ mod tests {
 
     #[test]
     fn a_report_has_its_sums_and_samples() {
-        let answer = json!({ "batches": 2, "records": 1, "different": 1, "failed": 0,
-            "samples": [{ "input": "a", "live": "A", "shadow": "\u{1b}" }] });
+        let answer = json!({ "batches": 2, "skipped": 0, "records": 1, "different": 1, "failedHere": 0, "failedLive": 0,
+            "error": "no", "samples": [{ "input": "a", "live": "A", "shadow": "\u{1b}" }] });
         assert_eq!(
             report(&answer),
-            "2 batches, 1 record compared, 1 different, 0 failed beside\n  input   a\n  live    A\n  beside  \\u{1b}\n\n"
+            "2 batches, 0 skipped, 1 record: 1 different, 0 failed beside only, 0 failed live only\nit did not run: no\n  \
+             input   a\n  live    A\n  beside  \\u{1b}\n\n"
         );
     }
 }

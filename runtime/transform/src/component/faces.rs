@@ -1,9 +1,9 @@
 //! What a binary shows to the outside: its imports, its exports, and the world that these make.
 
-use wasmparser::{CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, ExternalKind, Parser, Payload};
 
 use super::World;
-use super::grants::{Grants, Import, refuse_ungranted};
+use super::grants::Import;
 use crate::{Error, abi};
 
 /// Exports that a refusal names.
@@ -17,6 +17,8 @@ pub(super) struct Faces {
     exports: Vec<(String, bool)>,
     /// Functions are lifted or lowered by the asynchronous canonical ABI.
     is_async: bool,
+    /// A core module says itself what component it makes.
+    pub(super) is_typed: bool,
 }
 
 impl Faces {
@@ -55,9 +57,9 @@ impl Faces {
         Ok(faces.sorted())
     }
 
-    pub(super) fn of_core_module(bytes: &[u8], grants: &Grants) -> Result<Self, Error> {
+    /// Of a core module only the exports that name a world are read: the others are its own business.
+    pub(super) fn of_core_module(bytes: &[u8]) -> Result<Self, Error> {
         let mut faces = Self::default();
-        let mut has_component_type = false;
         for payload in Parser::new(0).parse_all(bytes) {
             match payload.map_err(not_wasm)? {
                 Payload::Version { encoding: Encoding::Component, .. } => {
@@ -72,22 +74,21 @@ impl Faces {
                         faces.imports.push(Import { interface: module.to_owned(), item });
                     }
                 }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export.map_err(not_wasm)?;
+                        if [abi::TRANSFORM, abi::HANDLE].contains(&export.name) {
+                            faces.exports.push((export.name.to_owned(), export.kind == ExternalKind::Func));
+                        }
+                    }
+                }
                 Payload::CustomSection(section) => {
-                    has_component_type |= section.name().starts_with("component-type");
+                    faces.is_typed |= section.name().starts_with("component-type");
                 }
                 _ => {}
             }
         }
-        let faces = faces.sorted();
-        if !has_component_type {
-            // What else it is judged by says more about what was built.
-            faces.refuse_foreign()?;
-            refuse_ungranted(&faces.imports, grants)?;
-            return Err(Error::World(
-                "the module carries no component type; build it with an SDK or with wit-bindgen".to_owned(),
-            ));
-        }
-        Ok(faces)
+        Ok(faces.sorted())
     }
 
     fn sorted(mut self) -> Self {
@@ -115,6 +116,15 @@ impl Faces {
                 Err(Error::World(format!("it exports {}", names.join(", "))))
             }
         }
+    }
+
+    /// The world of a core module without a component type: stock Go leaves none.
+    pub(super) fn untyped_world(&self) -> Result<World, Error> {
+        if self.exports.is_empty() {
+            let text = "the module carries no component type; build it with an SDK or with wit-bindgen";
+            return Err(Error::World(text.to_owned()));
+        }
+        self.world()
     }
 
     /// Refuses what was made for another host, in one sentence, before its imports are named one by one.

@@ -19,8 +19,9 @@ const KEY_VALUE: &str = "millrace:transform/key-value";
 /// Packages of WASI 0.2 that language runtimes need to start; their contents are empty (see `wasi`).
 const GRANTED_PACKAGES: [&str; 4] = ["wasi:cli", "wasi:clocks", "wasi:random", "wasi:io"];
 
-/// Functions of WASI preview 1 without a path, a directory or a socket.
-const GRANTED_PREVIEW1: [&str; 24] = [
+/// Functions of WASI preview 1 without a path, a directory or a socket, and the two that ask which
+/// directories are open: every program in Go does when it starts, and is told none.
+const GRANTED_PREVIEW1: [&str; 26] = [
     "args_get",
     "args_sizes_get",
     "clock_res_get",
@@ -34,6 +35,8 @@ const GRANTED_PREVIEW1: [&str; 24] = [
     "fd_fdstat_set_flags",
     "fd_filestat_get",
     "fd_pread",
+    "fd_prestat_dir_name",
+    "fd_prestat_get",
     "fd_pwrite",
     "fd_read",
     "fd_renumber",

@@ -1,8 +1,9 @@
-//! From what a user deploys to a component: core modules are wrapped, WASI preview 1 is adapted,
-//! the world is judged, and every import that was not granted is refused by its name.
+//! From what a user deploys to a component: core modules are typed and wrapped, WASI preview 1 is
+//! adapted, the world is judged, and every import that was not granted is refused by its name.
 
 mod faces;
 mod grants;
+mod typed;
 
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
@@ -95,10 +96,10 @@ pub fn componentize(bytes: &[u8], limits: &DeployLimits) -> Result<Component, Er
     if !Parser::is_core_wasm(bytes) {
         return Err(Error::NotWasm("it does not begin as one".to_owned()));
     }
-    let core = Faces::of_core_module(bytes, &limits.grants)?;
+    let core = Faces::of_core_module(bytes)?;
     core.refuse_foreign()?;
     refuse_ungranted(&core.imports, &limits.grants)?;
-    let component = encode(bytes)?;
+    let component = if core.is_typed { encode(bytes)? } else { encode(&typed::typed(bytes, core.untyped_world()?)?)? };
     let faces = Faces::of_component(&component)?;
     faces.refuse_foreign()?;
     Ok(Component { bytes: component, world: faces.world()?, imports: core.names() })

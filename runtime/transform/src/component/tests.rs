@@ -26,6 +26,11 @@ fn core_of(world: &str, text: &str) -> Vec<u8> {
 
 /// A core guest that gives every record as it is, with further imports and core items.
 fn identity(imports: &str, items: &str) -> Vec<u8> {
+    core(&untyped(imports, items))
+}
+
+/// The text of [`identity`], which has no component type.
+fn untyped(imports: &str, items: &str) -> String {
     let template = text("component");
     let between = |from: &str, to: &str| {
         let (_, rest) = template.split_once(from).unwrap();
@@ -35,10 +40,7 @@ fn identity(imports: &str, items: &str) -> Vec<u8> {
     let libc = between("(memory (export", "(core instance $libc");
     let libc = libc.trim_end().strip_suffix(')').unwrap().replace("(func (export \"reset\")", "(func");
     let libc = libc.replace("(export \"realloc\")", "$realloc (export \"cabi_realloc\")");
-    core(&format!(
-        "(module {imports} {libc} {helpers} {} {items} (export \"transform\" (func $transform)))",
-        text("identity")
-    ))
+    format!("(module {imports} {libc} {helpers} {} {items} (export \"transform\" (func $transform)))", text("identity"))
 }
 
 fn refused(bytes: &[u8]) -> Vec<String> {
@@ -65,6 +67,52 @@ fn a_core_module_is_wrapped_and_runs() {
 }
 
 #[test]
+fn a_core_module_without_a_component_type_has_that_of_the_world_it_exports() {
+    let module = |imports: &str, items: &str| wat::parse_str(untyped(imports, items)).unwrap();
+    let component = deploy(&module("", "")).unwrap();
+    assert_eq!((component.world, component.imports.len()), (World::Transform, 0));
+    let function = crate::testing::function(&component.bytes, crate::Limits::default());
+    assert_eq!(function.call(&batch(&["a", "b"])).output.unwrap().payload, b"ab");
+
+    let answer = r#"(func (export "handle") (param i32 i32) (result i32) unreachable)"#;
+    let handler = format!(
+        r#"(module (memory (export "memory") 1) {answer}
+             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable))"#
+    );
+    assert_eq!(deploy(&wat::parse_str(handler).unwrap()).unwrap().world, World::Handler);
+    let both = deploy(&module("", answer)).unwrap_err().to_string();
+    assert!(both.contains("it exports both"), "{both}");
+    let other = wat::parse_str(r#"(module (func (export "transform") (param i32)))"#).unwrap();
+    assert!(matches!(deploy(&other), Err(Error::World(_) | Error::NotWasm(_))));
+    let constant = wat::parse_str(r#"(module (global (export "handle") i32 (i32.const 0)))"#).unwrap();
+    assert!(deploy(&constant).unwrap_err().to_string().contains("not a function"));
+}
+
+#[test]
+fn what_can_be_granted_is_refused_without_a_grant_however_it_is_typed() {
+    let import = r#"(import "millrace:transform/key-value@0.1.0" "delete" (func (param i32 i32 i32)))"#;
+    let module = wat::parse_str(untyped(import, "")).unwrap();
+    assert_eq!(refused(&module), [abi::KEY_VALUE]);
+    let grants = Grants { key_value: true, ..Grants::default() };
+    let component = componentize(&module, &DeployLimits { grants, ..DeployLimits::default() }).unwrap();
+    assert_eq!(component.imports, [abi::KEY_VALUE]);
+}
+
+#[test]
+fn asking_which_directories_are_open_is_no_power() {
+    let module = identity(
+        r#"(import "wasi_snapshot_preview1" "fd_prestat_get" (func $get (param i32 i32) (result i32)))
+           (import "wasi_snapshot_preview1" "fd_prestat_dir_name" (func $name (param i32 i32 i32) (result i32)))"#,
+        // Descriptor 3 would be the first directory: EBADF (8) says that there is none.
+        r#"(func (export "_initialize")
+             (if (i32.ne (call $get (i32.const 3) (i32.const 64)) (i32.const 8)) (then unreachable))
+             (if (i32.ne (call $name (i32.const 3) (i32.const 64) (i32.const 1)) (i32.const 8)) (then unreachable)))"#,
+    );
+    let function = crate::testing::function(&deploy(&module).unwrap().bytes, crate::Limits::default());
+    assert_eq!(function.call(&batch(&["a"])).output.unwrap().payload, b"a");
+}
+
+#[test]
 fn a_preview1_module_is_adapted_and_runs() {
     let module = identity(
         r#"(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -83,6 +131,25 @@ fn a_preview1_module_is_adapted_and_runs() {
     assert!(component.imports.contains(&"wasi_snapshot_preview1.fd_write".to_owned()));
     let function = crate::testing::function(&component.bytes, crate::Limits::default());
     assert_eq!(function.call(&batch(&["a", "b"])).output.unwrap().payload, b"ab");
+}
+
+#[test]
+fn calls_of_wasi_count_as_calls_of_the_host() {
+    let module = identity(
+        r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))"#,
+        r#"(func (export "_initialize") (local $i i32)
+             (loop $again
+               (drop (call $random (i32.const 72) (i32.const 8)))
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $again (i32.lt_u (local.get $i) (i32.const 100)))))"#,
+    );
+    let component = deploy(&module).unwrap();
+    let call = |host_calls_max| {
+        let limits = crate::Limits { host_calls_max, ..crate::Limits::default() };
+        crate::testing::function(&component.bytes, limits).call(&batch(&["a"])).output
+    };
+    assert!(call(200).is_ok());
+    assert_eq!(call(99).unwrap_err(), crate::CallError::HostCalls { max: 99 });
 }
 
 #[test]
@@ -108,7 +175,7 @@ fn a_sleep_ends_at_the_deadline() {
 fn ungranted_imports_are_all_named() {
     let module = identity(
         r#"(import "wasi_snapshot_preview1" "path_open" (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-           (import "wasi_snapshot_preview1" "fd_prestat_get" (func (param i32 i32) (result i32)))
+           (import "wasi_snapshot_preview1" "fd_readdir" (func (param i32 i32 i32 i64 i32) (result i32)))
            (import "wasi_snapshot_preview1" "sock_send" (func (param i32 i32 i32 i32 i32) (result i32)))
            (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
            (import "env" "system" (func (param i32) (result i32)))"#,
@@ -118,7 +185,7 @@ fn ungranted_imports_are_all_named() {
         refused(&module),
         [
             "env.system",
-            "wasi_snapshot_preview1.fd_prestat_get",
+            "wasi_snapshot_preview1.fd_readdir",
             "wasi_snapshot_preview1.path_open",
             "wasi_snapshot_preview1.sock_send",
         ]
@@ -271,8 +338,12 @@ fn cut_short_modules_are_refused() {
     for at in (0..bytes.len()).step_by(7) {
         assert!(deploy(&bytes[..at]).is_err(), "cut at {at}");
     }
+    // Only what says nothing that is needed may be missing: names, and the component type.
     let bytes = identity("", "");
     for at in (0..bytes.len()).step_by(7) {
-        assert!(deploy(&bytes[..at]).is_err(), "cut at {at}");
+        if let Ok(component) = deploy(&bytes[..at]) {
+            let function = crate::testing::function(&component.bytes, crate::Limits::default());
+            assert_eq!(function.call(&batch(&["a", "b"])).output.unwrap().payload, b"ab", "cut at {at}");
+        }
     }
 }

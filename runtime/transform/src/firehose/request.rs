@@ -34,8 +34,12 @@ pub(crate) fn request(batch: &Batch, from: usize, source: &BatchSource, invocati
         if at > from {
             json.push(b',');
         }
-        push_record(&mut json, batch, at, source);
-        if json.len() + TAIL.len() > EVENT_BYTES_MAX {
+        // A record that is far too large is not encoded first.
+        let fits = json.len() + batch.record(at).len().div_ceil(3) * 4 <= EVENT_BYTES_MAX;
+        if fits {
+            push_record(&mut json, batch, at, source);
+        }
+        if !fits || json.len() + TAIL.len() > EVENT_BYTES_MAX {
             json.truncate(before);
             json.extend_from_slice(TAIL);
             return Request { json, to: at };

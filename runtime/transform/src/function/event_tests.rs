@@ -222,7 +222,8 @@ fn a_deterministic_host_counts_fuel_and_takes_no_sealed_code() {
     let list = [('e', "x", ""), ('e', "y", "")];
     let cold = fuel(&one, &list);
     assert_eq!(cold, fuel(&two, &list), "the same call uses the same");
-    assert!(fuel(&one, &list[..1]) < fuel(&two, &list), "less work uses less, of a kept instance too");
+    assert!(fuel(&one, &list) <= cold, "a kept instance counts from the beginning");
+    assert!(fuel(&one, &list[..1]) < fuel(&two, &list), "less work uses less");
     assert!(fuel(&one, &[('t', "", "")]) > 0, "a trap has used some");
     let key = crate::ArtifactKey::new(&[3; 32]);
     let sealed = crate::seal(&crate::compile(&guest("identity")).unwrap(), &key).unwrap();

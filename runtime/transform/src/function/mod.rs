@@ -172,20 +172,22 @@ impl Function {
             Some(mut instance) => {
                 self.module.host.warm.give_back();
                 instance.refuel(&self.module)?;
+                instance.store.data_mut().begin(deadline, caller);
                 instance
             }
             None => {
                 cost.cold_start = true;
-                let instance = Instance::start(&self.module, &self.shared, deadline, caller.clone());
+                let instance = Instance::start(&self.module, &self.shared, deadline, caller);
                 cost.init_duration = self.shared.clock.monotonic().saturating_sub(started);
-                instance.map_err(|failed| {
+                let mut instance = instance.map_err(|failed| {
                     cost.memory_high_water_bytes = failed.memory_high_water_bytes;
                     cost.fuel = failed.fuel;
                     failed.error
-                })?
+                })?;
+                instance.store.data_mut().extend(deadline);
+                instance
             }
         };
-        instance.store.data_mut().begin(deadline, caller);
         let output =
             body(&mut instance, &self.module).and_then(|output| instance.store.data_mut().finish().map(|()| output));
         cost.memory_high_water_bytes = instance.store.data().memory_high_water_bytes;

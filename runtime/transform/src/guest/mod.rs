@@ -120,9 +120,15 @@ impl Guest {
         }
     }
 
-    /// Begins a call of `caller` that has `deadline` time.
-    pub(crate) fn begin(&mut self, deadline: Duration, caller: Caller) {
+    /// Gives what is running `deadline` time from now: the call behind the instance's initialisation, which
+    /// lives on the same budgets of log bytes and host calls.
+    pub(crate) fn extend(&mut self, deadline: Duration) {
         self.ends_at = self.shared.clock.monotonic() + deadline;
+    }
+
+    /// Begins a call of `caller` that has `deadline` time, or the initialisation for it.
+    pub(crate) fn begin(&mut self, deadline: Duration, caller: Caller) {
+        self.extend(deadline);
         self.log_left_bytes = self.shared.limits.log_bytes_max;
         self.log_cut = false;
         self.memory_refused = false;

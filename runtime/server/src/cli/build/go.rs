@@ -14,7 +14,7 @@ pub(super) fn project(project: &Project) -> Result<Made> {
     std::fs::create_dir_all(project.hidden().join("out")).context("making the build's folder")?;
     let command = &mut Command::new(go);
     command
-        .args(["build", "-buildmode=c-shared", "-o"])
+        .args(["build", "-buildmode=c-shared", "-ldflags=-s -w", "-o"])
         .arg(std::path::absolute(&file)?)
         .arg(".")
         .env("GOOS", "wasip1")

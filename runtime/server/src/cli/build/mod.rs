@@ -7,6 +7,7 @@ mod python;
 pub(crate) mod rust;
 mod tools;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -102,6 +103,23 @@ pub(crate) fn build(project: &Project) -> Result<Built> {
     store(&file, &bytes)?;
     let seconds = SystemClock.monotonic().saturating_sub(begun).as_secs_f64();
     Ok(Built { file, bytes: bytes.len(), imports: component.imports, way: made.way, seconds })
+}
+
+/// A component that interprets the project's source out of a setting: quicker to make than one that has it
+/// built in, and the same in what it does.
+pub(crate) struct Interpreted {
+    pub(crate) file: PathBuf,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// The project for its language's interpreter; none where there is no such thing.
+pub(crate) fn interpreted(project: &Project) -> Result<Option<Interpreted>> {
+    let manifest = &project.manifest;
+    if manifest.language != Language::Python || manifest.build.command.is_some() {
+        return Ok(None);
+    }
+    embedded::refresh(&project.dir, manifest.language)?;
+    python::interpreted(project).map(Some)
 }
 
 /// Arguments of an SDK's build script: the project, and what its manifest says.

@@ -5,17 +5,32 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Made, script, tools};
+use super::{Interpreted, Made, script, tools};
 use crate::cli::project::Project;
 
 /// Packages that the project wants besides the SDK's, beside its manifest.
 const REQUIREMENTS: &str = "requirements.txt";
+
+/// The setting that an interpreter reads the source from.
+const SOURCE: &str = "MILLRACE_SOURCE";
 
 /// Builds a project.
 pub(super) fn project(project: &Project) -> Result<Made> {
     let file = project.hidden().join("out/app.wasm");
     tools::run(command(project)?.arg("--output").arg(&file), "the Python build")?;
     Ok(Made { file, way: "componentize-py".to_owned() })
+}
+
+/// The interpreter (built once) and the project's source for it.
+pub(super) fn interpreted(project: &Project) -> Result<Interpreted> {
+    let (file, source) = (project.hidden().join("dev/app.wasm"), project.hidden().join("dev/source.json"));
+    tools::run(command(project)?.arg("--bundle").arg("--output").arg(&source), "the Python build")?;
+    if !file.is_file() {
+        eprintln!("building the interpreter for `millrace watch` (once)");
+    }
+    tools::run(command(project)?.arg("--dev").arg("--output").arg(&file), "the Python build")?;
+    let text = std::fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
+    Ok(Interpreted { file, settings: [(SOURCE.to_owned(), text)].into() })
 }
 
 /// `build.py` for this project, all but what it is to write.

@@ -1,6 +1,7 @@
 //! `millrace test`: a function over records: test files with what is expected, or records to look at.
 
 mod expect;
+mod failed;
 mod file;
 mod remote;
 mod report;
@@ -16,11 +17,12 @@ use millrace_types::{BatchBuilder, Clock, SystemClock};
 
 use self::file::{Body, Case};
 use self::report::{Report, Size, Verdict};
-pub(super) use self::subject::grants;
-use self::subject::{Subject, Surroundings};
+use self::subject::Surroundings;
+pub(super) use self::subject::{Subject, grants};
 use super::project::Project;
 use super::{Endpoint, key_values, outcome, read_file};
 use crate::named::Named;
+use crate::settings::{self, Settings};
 
 /// Bytes of an input file.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
@@ -36,6 +38,15 @@ pub(super) struct Test {
     /// Records to look at, one a line: shows what each becomes and expects nothing.
     #[arg(long, value_name = "FILE", conflicts_with = "tests")]
     input: Option<PathBuf>,
+    /// Run records that failed once more: error objects in s3://BUCKET/PREFIX, a folder or a file.
+    #[arg(long, value_name = "WHERE", conflicts_with_all = ["tests", "input", "server"])]
+    from_failed: Option<String>,
+    /// Folder of a server's data, which local buckets are in (default ./millrace-data).
+    #[arg(long, value_name = "DIR", requires = "from_failed")]
+    data_dir: Option<PathBuf>,
+    /// S3-compatible store that buckets are in.
+    #[arg(long, value_name = "URL", requires = "from_failed")]
+    s3_endpoint: Option<String>,
     /// A setting that the function reads, as KEY=VALUE; it wins over those of the project and the tests.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -88,11 +99,15 @@ impl Test {
         if let Some(input) = &self.input {
             return look(&Target::of(self.path.as_deref())?, input, set);
         }
+        if let Some(from) = &self.from_failed {
+            return self.replay(from, set);
+        }
         let report = match &self.server {
             Some(function) => super::client(self.at_server(function))?,
             None => {
                 let target = Target::of(self.path.as_deref())?;
-                run_cases(&target, self.cases(target.project.as_ref(), &set)?)?
+                let cases = self.cases(target.project.as_ref(), &set)?;
+                run_cases(&target.subject()?, cases)?
             }
         };
         if self.json {
@@ -101,6 +116,27 @@ impl Test {
             print!("{report}")
         }
         report.verdict()
+    }
+
+    fn replay(&self, from: &str, set: BTreeMap<String, String>) -> Result<()> {
+        let target = Target::of(self.path.as_deref())?;
+        let mut settings = target.settings();
+        settings.extend(set);
+        let replay = failed::run(&target.subject()?, &settings, from, &|| self.server_settings())?;
+        if self.json {
+            println!("{:#}", replay.json())
+        } else {
+            print!("{replay}")
+        }
+        replay.verdict()
+    }
+
+    /// Settings of a server, for where its buckets are.
+    fn server_settings(&self) -> Result<Settings> {
+        let data_dir = self.data_dir.as_ref().map(|dir| ("data_dir".to_owned(), dir.to_string_lossy().into_owned()));
+        let endpoint = self.s3_endpoint.as_ref().map(|url| ("s3_endpoint".to_owned(), url.clone()));
+        let file = std::env::var_os("MILLRACE_CONFIG").map(PathBuf::from);
+        settings::load(file.as_deref(), std::env::vars(), &data_dir.into_iter().chain(endpoint).collect::<Vec<_>>())
     }
 
     async fn at_server(&self, function: &str) -> Result<Report> {
@@ -128,14 +164,24 @@ impl Test {
     }
 }
 
-/// Runs the tests of a project that is built; none when it has no test files.
-pub(super) fn project(project: &Project) -> Result<Option<Report>> {
+/// Runs a project's tests over `file`, with `set` above their settings; none when it has no test files. What
+/// is `kept` of the last run saves compiling the same module again.
+pub(super) fn project(
+    project: &Project,
+    file: &Path,
+    set: &BTreeMap<String, String>,
+    kept: &mut Option<Subject>,
+) -> Result<Option<Report>> {
     let files = project.tests()?;
     if files.is_empty() {
         return Ok(None);
     }
-    let cases = cases(&files, Some(project), &BTreeMap::new())?;
-    run_cases(&Target { file: project.output(), project: Some(project.clone()) }, cases).map(Some)
+    let cases = cases(&files, Some(project), set)?;
+    let subject = match kept.take() {
+        Some(same) if same.is_of(file, &project.manifest)? => same,
+        _ => Subject::load(file, Some(&project.manifest))?,
+    };
+    run_cases(kept.insert(subject), cases).map(Some)
 }
 
 /// The tests of `files`, with the project's settings below their own and `set` above.
@@ -152,11 +198,10 @@ fn cases(files: &[PathBuf], project: Option<&Project>, set: &BTreeMap<String, St
 }
 
 /// Runs tests in this process, one after the other.
-fn run_cases(target: &Target, cases: Vec<(PathBuf, Case)>) -> Result<Report> {
-    let subject = target.subject()?;
+fn run_cases(subject: &Subject, cases: Vec<(PathBuf, Case)>) -> Result<Report> {
     let mut report = Report::default();
     for (file, case) in cases {
-        report.add(file, case.name.clone(), run_case(&subject, &case)?);
+        report.add(file, case.name.clone(), run_case(subject, &case)?);
     }
     Ok(report)
 }

@@ -24,6 +24,9 @@ pub(in crate::cli) struct Subject {
     module: Arc<Module>,
     /// What it imports, by name.
     pub(super) imports: Vec<String>,
+    /// SHA-256 of the module's file, hex.
+    digest: String,
+    manifest: Option<Manifest>,
     name: String,
     limits: Limits,
     grants: Grants,
@@ -45,6 +48,7 @@ impl Subject {
     /// Compiles the module in `file`. Name, limits and grants are the manifest's where there is one.
     pub(super) fn load(file: &Path, manifest: Option<&Manifest>) -> Result<Self> {
         let module = read_file(file, MODULE_BYTES_MAX)?;
+        let digest = millrace_auth::body_sha256_hex(&module);
         let grants = manifest.map_or_else(Grants::default, |manifest| grants(&manifest.grants));
         let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
         let judged = compiler.judge(&module, &grants).with_context(|| format!("{}", file.display()))?;
@@ -56,7 +60,14 @@ impl Subject {
             Some(manifest) => manifest.name.clone(),
             None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
-        Ok(Self { host, module, imports: judged.imports, name, limits: limits(manifest), grants, clock, entropy })
+        let (imports, limits, manifest) = (judged.imports, limits(manifest), manifest.cloned());
+        Ok(Self { host, module, imports, digest, manifest, name, limits, grants, clock, entropy })
+    }
+
+    /// True when this is what [`Self::load`] would make.
+    pub(super) fn is_of(&self, file: &Path, manifest: &Manifest) -> Result<bool> {
+        let digest = millrace_auth::body_sha256_hex(&read_file(file, MODULE_BYTES_MAX)?);
+        Ok(digest == self.digest && self.manifest.as_ref() == Some(manifest))
     }
 
     /// Runs `batch` once: an error for the whole batch is not tried again.

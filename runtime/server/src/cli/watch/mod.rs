@@ -2,7 +2,8 @@
 
 mod scan;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -46,9 +47,10 @@ impl Watch {
 
     async fn rounds(&self, dir: PathBuf) -> Result<()> {
         let mut seen = look(dir.clone()).await?;
+        let mut kept = None;
         loop {
             // Files that change while this runs are seen behind it: `seen` is what it began with.
-            match self.round(dir.clone(), seen.newest_ms()).await {
+            match self.round(dir.clone(), seen.newest_ms(), &mut kept).await {
                 Ok(line) => println!("{line}\n"),
                 Err(error) => {
                     eprintln!("millrace: {}\nthe version that is live stays as it is\n", explain::told(&error))
@@ -59,22 +61,18 @@ impl Watch {
     }
 
     /// One round; answers its last line. `saved_ms` is when the newest file was saved.
-    async fn round(&self, dir: PathBuf, saved_ms: i64) -> Result<String> {
+    async fn round(&self, dir: PathBuf, saved_ms: i64, kept: &mut Option<test::Subject>) -> Result<String> {
         let clock = SystemClock;
         let begun = clock.monotonic();
-        let built = millrace_tasks::blocking(move || {
-            let project = Project::open(Some(&dir))?;
-            let built = build::build(&project)?;
-            println!("{}", built.line());
-            Ok::<_, anyhow::Error>(project)
-        });
-        let project = built.await?;
+        let (project, made) = millrace_tasks::blocking(move || made(&dir)).await?;
         let build_s = clock.monotonic().saturating_sub(begun);
         let begun = clock.monotonic();
-        let project = millrace_tasks::blocking(move || tested(project)).await?;
+        let (plan, subject) = (made.plan(&project), kept.take());
+        let (tested, subject) = millrace_tasks::blocking(move || tested(&project, &made, subject)).await;
+        *kept = subject;
+        tested?;
         let test_s = clock.monotonic().saturating_sub(begun);
         let begun = clock.monotonic();
-        let plan = Plan::of(&project);
         let made = plan.send(&mut self.endpoint.connect().await?).await?;
         let deploy_s = clock.monotonic().saturating_sub(begun);
         println!("{}", plan.line(&made));
@@ -83,17 +81,55 @@ impl Watch {
     }
 }
 
-/// Runs the project's tests; an error when one fails.
-fn tested(project: Project) -> Result<Project> {
-    match test::project(&project)? {
-        None => println!("no tests in tests/"),
-        Some(report) if report.verdict().is_ok() => println!("{}", report.totals()),
-        Some(report) => {
-            print!("{report}");
-            report.verdict()?;
+/// What a round deploys: a file, and settings that it needs besides the project's.
+struct Made {
+    file: PathBuf,
+    settings: BTreeMap<String, String>,
+}
+
+impl Made {
+    fn plan(&self, project: &Project) -> Plan {
+        let mut plan = Plan::of(project);
+        plan.file.clone_from(&self.file);
+        plan.settings.extend(self.settings.clone());
+        plan
+    }
+}
+
+/// Builds the project, or, where its language has one, bundles its source for an interpreter.
+fn made(dir: &Path) -> Result<(Project, Made)> {
+    let project = Project::open(Some(dir))?;
+    if let Some(interpreted) = build::interpreted(&project)? {
+        let made = Made { file: interpreted.file, settings: interpreted.settings };
+        if made.plan(&project).fits() {
+            println!("bundled the source for its interpreter, which `millrace build` builds it into");
+            return Ok((project, made));
         }
     }
-    Ok(project)
+    let built = build::build(&project)?;
+    println!("{}", built.line());
+    Ok((project, Made { file: built.file, settings: BTreeMap::new() }))
+}
+
+/// Runs the project's tests; an error when one fails. Gives back what may be kept for the next round.
+fn tested(project: &Project, made: &Made, mut kept: Option<test::Subject>) -> (Result<()>, Option<test::Subject>) {
+    let verdict = match test::project(project, &made.file, &made.settings, &mut kept) {
+        Ok(None) => {
+            println!("no tests in tests/");
+            Ok(())
+        }
+        Ok(Some(report)) => {
+            let verdict = report.verdict();
+            if verdict.is_ok() {
+                println!("{}", report.totals())
+            } else {
+                print!("{report}")
+            }
+            verdict
+        }
+        Err(error) => Err(error),
+    };
+    (verdict, kept)
 }
 
 fn timing(steps: [Duration; 3], live_ms: i64) -> String {
@@ -107,7 +143,7 @@ async fn look(dir: PathBuf) -> Result<Seen> {
 }
 
 /// Waits until the files are other than `before`, and then still.
-async fn changed(dir: &std::path::Path, before: Seen) -> Result<Seen> {
+async fn changed(dir: &Path, before: Seen) -> Result<Seen> {
     loop {
         tokio::time::sleep(POLL).await;
         let mut now = look(dir.to_owned()).await?;

@@ -25,7 +25,7 @@ const WRITES_BYTES_MAX: usize = MIB;
 pub type Writes = BTreeMap<String, Option<Vec<u8>>>;
 
 /// The state of one function. Called on the worker thread, which it may block.
-pub trait KeyValue: Send + Sync + std::fmt::Debug {
+pub trait KeyValue: Send + Sync {
     /// The value of a key (1 to 256 bytes), or none.
     ///
     /// # Errors

@@ -1,0 +1,72 @@
+"""Owns the step `templates`: what each language's toolchain is on this machine, and the run over every template that
+the tree has. `tests/clients/projects.py` is what runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Callable, Mapping
+
+from . import cache, environments, toolchain
+from .report import Failed, Run, Skip
+
+TABLE = "templates.md"
+
+
+def rust(run: Run) -> None:
+    """cargo with a way to build for WebAssembly."""
+    if not toolchain.has_target(run) and not toolchain.debian_ready(run):
+        raise Skip(f"there is no {toolchain.WASM_TARGET}: run the step `toolchain`")
+
+
+def javascript(run: Run) -> None:
+    """Node.js; `millrace build` installs what the SDK's lock file pins."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Skip("Node.js with npm is not installed")
+
+
+def go(run: Run) -> None:
+    """Go; the SDK has no dependencies."""
+    if shutil.which("go") is None:
+        raise Skip("Go is not installed")
+
+
+def python(run: Run) -> None:
+    """Python with `venv`, which the environment of the tests was made with."""
+
+
+def c(run: Run) -> Path:
+    """zig's C compiler, in the cache."""
+    return environments.zig(run)
+
+
+# What makes a language's toolchain ready, raising `Skip` with the reason; it may answer a folder for `PATH`.
+LANGUAGES: dict[str, Callable[[Run], Path | None]] = {
+    "rust": rust, "python": python, "javascript": javascript, "go": go, "c": c,
+}
+
+
+def templates(run: Run, server: Mapping[str, str]) -> None:
+    """Runs every template of every language that this machine can build; leaves a table of the seconds."""
+    chosen, path = [], []
+    for language, ready in LANGUAGES.items():
+        kinds = sorted(folder.name for folder in (run.tree / "sdk" / language / "templates").glob("*") if folder.is_dir())
+        if not kinds:
+            raise Failed(f"there is no template in sdk/{language}/templates")
+        try:
+            folder = ready(run)
+        except Skip as skip:
+            run.skip(f"templates of {language}", str(skip))
+            continue
+        path += [str(folder)] if folder else []
+        chosen += [f"{language}/{kind}" for kind in kinds]
+    work = run.temporary / "templates"
+    cache.remove(work)
+    work.mkdir(parents=True)
+    table = run.logs / TABLE
+    table.unlink(missing_ok=True)
+    settings = environments.go_settings(run) if shutil.which("go") else {}
+    settings["ZIG_GLOBAL_CACHE_DIR"] = str(run.cache / "zig-cache")
+    run.command([environments.python(run), environments.CLIENTS / "projects.py", table, *chosen], cwd=work,
+                env={**settings, **server, "PATH": ":".join([*path, run.environment()["PATH"]])})
+    run.note(f"{len(chosen)} templates, seconds in {table.relative_to(run.tree)}")

@@ -150,7 +150,7 @@ pub(super) const CASES: &[Case] = &[
         name: "module-without-type",
         does: "is a core module that no component tool has seen",
         must: Must::BeRefused(&["carries no component type"]),
-        module: || assemble("(module (func (export \"transform\")))"),
+        module: || assemble("(module (func (export \"main\")))"),
     },
     Case {
         name: "module-without-export",

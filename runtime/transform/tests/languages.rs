@@ -3,13 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
 
 use millrace_transform::{
     CallContext, Component, DeployLimits, Function, Grants, Host, HostSettings, KeyValue, Limits, Setup, Writes,
     componentize,
 };
 use millrace_types::{Batch, BatchBuilder, SystemClock, SystemEntropy};
+use parking_lot::Mutex;
 
 /// Batches that one instance turns. A collector that begins where it may not ends it within a few
 /// hundred.
@@ -46,18 +48,18 @@ struct State(Mutex<BTreeMap<String, Vec<u8>>>);
 
 impl KeyValue for State {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
+        Ok(self.0.lock().get(key).cloned())
     }
 
     fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, String> {
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock();
         let found =
             state.keys().filter(|key| key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after));
         Ok(found.take(limit).cloned().collect())
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), String> {
-        let mut state = self.0.lock().unwrap();
+        let mut state = self.0.lock();
         for (key, value) in writes {
             match value {
                 Some(value) => state.insert(key.clone(), value.clone()),

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-
 use millrace_transform::{
     CallContext, Component, DeployLimits, Function, Grants, Host, HostSettings, KeyValue, Limits, Setup, Writes,
     componentize,

@@ -47,16 +47,20 @@ impl Watch {
 
     async fn rounds(&self, dir: PathBuf) -> Result<()> {
         let mut seen = look(dir.clone()).await?;
+        // The first round is not about a save.
+        let mut saved_ms = SystemClock.now_ms();
         let mut kept = None;
         loop {
             // Files that change while this runs are seen behind it: `seen` is what it began with.
-            match self.round(dir.clone(), seen.newest_ms(), &mut kept).await {
+            match self.round(dir.clone(), saved_ms, &mut kept).await {
                 Ok(line) => println!("{line}\n"),
                 Err(error) => {
                     eprintln!("millrace: {}\nthe version that is live stays as it is\n", explain::told(&error))
                 }
             }
-            seen = changed(&dir, seen).await?;
+            let now = changed(&dir, seen.clone()).await?;
+            saved_ms = saved(&seen, &now, SystemClock.now_ms());
+            seen = now;
         }
     }
 
@@ -138,6 +142,12 @@ fn timing(steps: [Duration; 3], live_ms: i64) -> String {
     format!("live {live:.2} s after the save: build {build:.2} s, test {test:.2} s, deploy {deploy:.2} s")
 }
 
+/// When what is new in `after` was saved, milliseconds since the Unix epoch: a file that went away, or that came
+/// with an old time, counts from when it was seen.
+fn saved(before: &Seen, after: &Seen, now_ms: i64) -> i64 {
+    if after.newest_ms() > before.newest_ms() { after.newest_ms() } else { now_ms }
+}
+
 async fn look(dir: PathBuf) -> Result<Seen> {
     millrace_tasks::blocking(move || scan::look(&dir)).await
 }
@@ -182,5 +192,6 @@ mod tests {
         let after = changed(dir.path(), before.clone()).await.expect("looks");
         assert_ne!(after, before);
         assert_eq!(after, look(dir.path().to_owned()).await.expect("looks"), "both are in it");
+        assert_eq!(saved(&after, &after, 7), 7, "nothing newer: from when it was seen");
     }
 }

@@ -28,6 +28,8 @@ from server import KEY_ID, SECRET, TOKEN, Server, destination, lambda_processor,
 STEPS = ("new", "build", "test", "deploy", "stream", "invoke")
 # What one command may take, seconds: installing from a registry and compiling on two cores.
 COMMAND_SECONDS_MAX = 300
+# What is shown of the last line of a command that failed; all of it is in the log.
+LINE_CHARS_MAX = 300
 FAILED_PREFIX = "failed/"
 
 
@@ -60,7 +62,7 @@ class Project:
         say(ran.stdout.rstrip())
         if ran.returncode:
             last = (ran.stdout.strip().splitlines() or ["it said nothing"])[-1]
-            raise Wrong(f"`millrace {' '.join(words)}` ended with {ran.returncode}: {last}")
+            raise Wrong(f"`millrace {' '.join(words)}` ended with {ran.returncode}: {last[:LINE_CHARS_MAX]}")
         return ran.stdout
 
     def live(self) -> None:
@@ -100,7 +102,8 @@ class Project:
         records = [payload(record) for test in tests for record in test["record"]]
         expected = [expect for test in tests for expect in test["expect"]]
         if not records:
-            return
+            # A handler of other events: what it makes of Firehose's is no answer to it, and nothing is lost.
+            records, expected = [b"no record of its own"], [{"result": "ProcessingFailed"}]
         firehose = self.server.firehose()
         firehose.create_delivery_stream(DeliveryStreamName=self.name, ExtendedS3DestinationConfiguration=destination(
             self.name, ErrorOutputPrefix=FAILED_PREFIX, ProcessingConfiguration=processing(lambda_processor(self.name))))

@@ -12,7 +12,7 @@ use crate::raw::{component_with, functions, leb, one_function};
 /// CPU time of the child in these tests, seconds.
 const CPU_SECONDS: u64 = 1;
 /// Address space of the child in these tests, bytes.
-const ADDRESS_SPACE_BYTES: u64 = 1 << 30;
+const ADDRESS_SPACE_BYTES: u64 = 4 << 30;
 /// Generated modules.
 const GENERATED: u64 = 40;
 /// Bytes from which one is generated.
@@ -98,12 +98,13 @@ fn generated(seed: u64) -> Vec<u8> {
         max_instructions: 20_000,
         max_types: 500,
         max_tables: 20,
-        min_tables: 1,
         max_nesting_depth: 1_000,
-        // Half of them use what the engine has not.
+        // Half of them use whatever there is; the others mostly what the engine has.
         memory64_enabled: seed % 2 == 0,
         exceptions_enabled: seed % 2 == 0,
-        gc_enabled: seed % 4 == 0,
+        gc_enabled: seed % 2 == 0,
+        threads_enabled: seed % 2 == 0,
+        reference_types_enabled: seed % 2 == 0,
         ..Config::default()
     };
     Module::new(config, &mut Unstructured::new(&bytes)).expect("a module").to_bytes()

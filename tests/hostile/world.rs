@@ -12,7 +12,7 @@ mod it;
 
 pub(crate) use it::World;
 
-use crate::corpus::{Case, Must};
+use crate::corpus::{Case, Must, TIMED_OUT};
 
 /// Time of a call of a hostile function, milliseconds.
 pub(crate) const DEADLINE_MS: u32 = 250;
@@ -21,6 +21,8 @@ pub(crate) const MEMORY_BYTES: u64 = 16 << 20;
 /// What a call may take above 1.2 deadlines: the machine that runs this has other work, and the server's own
 /// threads wait for a processor. `bystander::measure` prints what it takes on a machine at rest.
 const SCHEDULING: Duration = Duration::from_millis(1_500);
+/// What a call that has used up its calls of the host says.
+const OUT_OF_CALLS: &str = "calls of the host";
 /// Bytes that an answer of the server has at most, whatever a module made it say.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -60,7 +62,7 @@ pub(crate) fn judge_deploy(case: &Case, answer: &Answer) -> anyhow::Result<bool>
             }
             Ok(false)
         }
-        Must::Fail(..) | Must::Answer => {
+        Must::Fail(..) | Must::BeStopped | Must::Answer => {
             anyhow::ensure!(answer.status == 200, "not deployed, {}: {said:.2000}", answer.status);
             Ok(true)
         }
@@ -83,6 +85,14 @@ pub(crate) fn judge_call(case: &Case, run: &Value) -> anyhow::Result<()> {
             anyhow::ensure!(number("failed")? == 1 && number("outputs")? == 0, "{run}");
             let message = error["message"].as_str().unwrap_or_default();
             anyhow::ensure!(error["code"] == code && message.contains(says), "{code} `{says}` expected: {error}");
+        }
+        Must::BeStopped => {
+            anyhow::ensure!(number("failed")? == 1 && number("outputs")? == 0, "{run}");
+            let out_of_calls = error["message"].as_str().is_some_and(|text| text.contains(OUT_OF_CALLS));
+            anyhow::ensure!(
+                error["code"] == TIMED_OUT || out_of_calls,
+                "a deadline or `{OUT_OF_CALLS}` expected: {error}"
+            );
         }
         Must::BeRefused(_) => anyhow::bail!("was deployed"),
     }

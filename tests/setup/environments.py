@@ -16,9 +16,6 @@ from .report import Run, Skip
 MINIO_MODULE = "github.com/minio/minio"
 MINIO_VERSION = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
-# zig as a package for Python: the C compiler, with its library for WASI, of functions in C.
-ZIG_VERSION = "0.17.0"
-
 HERE = Path(__file__).resolve().parent
 CLIENTS = HERE.parent / "clients"
 
@@ -56,16 +53,12 @@ def minio(run: Run) -> Path:
     return cache.built("minio", MINIO_VERSION, build) / "minio"
 
 
-def zig(run: Run) -> Path:
-    """A folder with the program `zig`."""
-
-    def build(folder: Path) -> None:
-        run.command([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder / "lib", "--only-binary=:all:",
-                     f"ziglang=={ZIG_VERSION}"])
-        (folder / "bin").mkdir()
-        (folder / "bin" / "zig").symlink_to(Path("..") / "lib" / "ziglang" / "zig")
-
-    return cache.built("zig", ZIG_VERSION, build) / "bin"
+def zig_settings(run: Run) -> dict[str, str]:
+    """Settings that put the program `zig`, which its package carries, on the path, with what it keeps in the cache."""
+    found = next(python(run).parent.parent.glob("lib/python*/site-packages/ziglang/zig"), None)
+    if found is None:
+        raise Skip("the ziglang package has no program for this machine")
+    return {"PATH": f"{found.parent}:{run.environment()['PATH']}", "ZIG_GLOBAL_CACHE_DIR": str(run.cache / "zig-cache")}
 
 
 def go_settings(run: Run) -> dict[str, str]:

@@ -4,7 +4,6 @@ the tree has. `tests/clients/projects.py` is what runs."""
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Callable, Mapping
 
 from . import cache, environments, toolchain
@@ -25,48 +24,46 @@ def javascript(run: Run) -> None:
         raise Skip("Node.js with npm is not installed")
 
 
-def go(run: Run) -> None:
+def go(run: Run) -> dict[str, str]:
     """Go; the SDK has no dependencies."""
     if shutil.which("go") is None:
         raise Skip("Go is not installed")
+    return environments.go_settings(run)
 
 
 def python(run: Run) -> None:
     """Python with `venv`, which the environment of the tests was made with."""
 
 
-def c(run: Run) -> Path:
-    """zig's C compiler, in the cache."""
-    return environments.zig(run)
+def c(run: Run) -> dict[str, str]:
+    """zig's C compiler, out of the environment of the tests."""
+    return environments.zig_settings(run)
 
 
-# What makes a language's toolchain ready, raising `Skip` with the reason; it may answer a folder for `PATH`.
-LANGUAGES: dict[str, Callable[[Run], Path | None]] = {
+# What makes a language's toolchain ready, raising `Skip` with the reason; it may answer settings for the run.
+LANGUAGES: dict[str, Callable[[Run], dict[str, str] | None]] = {
     "rust": rust, "python": python, "javascript": javascript, "go": go, "c": c,
 }
 
 
 def templates(run: Run, server: Mapping[str, str]) -> None:
     """Runs every template of every language that this machine can build; leaves a table of the seconds."""
-    chosen, path = [], []
+    chosen, settings = [], {}
     for language, ready in LANGUAGES.items():
         kinds = sorted(folder.name for folder in (run.tree / "sdk" / language / "templates").glob("*") if folder.is_dir())
         if not kinds:
             raise Failed(f"there is no template in sdk/{language}/templates")
         try:
-            folder = ready(run)
+            settings |= ready(run) or {}
         except Skip as skip:
             run.skip(f"templates of {language}", str(skip))
             continue
-        path += [str(folder)] if folder else []
         chosen += [f"{language}/{kind}" for kind in kinds]
     work = run.temporary / "templates"
     cache.remove(work)
     work.mkdir(parents=True)
     table = run.logs / TABLE
     table.unlink(missing_ok=True)
-    settings = environments.go_settings(run) if shutil.which("go") else {}
-    settings["ZIG_GLOBAL_CACHE_DIR"] = str(run.cache / "zig-cache")
     run.command([environments.python(run), environments.CLIENTS / "projects.py", table, *chosen], cwd=work,
-                env={**settings, **server, "PATH": ":".join([*path, run.environment()["PATH"]])})
+                env={**settings, **server})
     run.note(f"{len(chosen)} templates, seconds in {table.relative_to(run.tree)}")

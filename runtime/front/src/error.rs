@@ -52,7 +52,7 @@ pub(crate) enum Code {
     /// An event that is no JSON.
     RequestContent,
     /// No room for more code.
-    CodeStorage,
+    StorageExceeded,
     /// No more aliases.
     AliasLimit,
 }
@@ -167,7 +167,7 @@ impl Code {
             Self::InvalidArgument | Self::Precondition | Self::RequestContent => "InvalidArgumentException",
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::ResourceInUse => "ResourceInUseException",
-            Self::LimitExceeded | Self::Throttled(_) | Self::CodeStorage | Self::AliasLimit => "LimitExceededException",
+            Self::LimitExceeded | Self::Throttled(_) | Self::StorageExceeded | Self::AliasLimit => "LimitExceededException",
             Self::ServiceUnavailable => "ServiceUnavailableException",
             Self::Internal => "InternalFailure",
             Self::TooLarge => "RequestEntityTooLargeException",
@@ -187,7 +187,7 @@ impl Code {
             Self::Media => "UnsupportedMediaTypeException",
             Self::Precondition => "PreconditionFailedException",
             Self::RequestContent => "InvalidRequestContentException",
-            Self::CodeStorage => "CodeStorageExceededException",
+            Self::StorageExceeded => "CodeStorageExceededException",
             Self::AliasLimit => "AliasLimitExceededException",
             other => other.aws_type(),
         }
@@ -198,7 +198,7 @@ impl Code {
         match self {
             Self::UnknownOperation => StatusCode::NOT_FOUND,
             Self::Denied(_) => StatusCode::FORBIDDEN,
-            Self::CodeStorage | Self::AliasLimit => StatusCode::BAD_REQUEST,
+            Self::StorageExceeded | Self::AliasLimit => StatusCode::BAD_REQUEST,
             other => other.plain_status(),
         }
     }
@@ -218,7 +218,7 @@ impl Code {
         match self {
             Self::ResourceNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::ResourceInUse => StatusCode::CONFLICT,
-            Self::LimitExceeded | Self::Throttled(_) | Self::CodeStorage | Self::AliasLimit => {
+            Self::LimitExceeded | Self::Throttled(_) | Self::StorageExceeded | Self::AliasLimit => {
                 StatusCode::TOO_MANY_REQUESTS
             }
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
@@ -236,7 +236,7 @@ impl Code {
             Self::UnknownOperation => "request.operation",
             Self::ResourceNotFound => "stream.unknown",
             Self::ResourceInUse => "stream.in-use",
-            Self::LimitExceeded | Self::CodeStorage | Self::AliasLimit => "limit.exceeded",
+            Self::LimitExceeded | Self::StorageExceeded | Self::AliasLimit => "limit.exceeded",
             Self::ServiceUnavailable => "server.unavailable",
             Self::Internal => "server.failure",
             Self::TooLarge => "request.too-large",
@@ -292,7 +292,7 @@ mod tests {
             (Code::Media, "UnsupportedMediaTypeException", 415, "message"),
             (Code::Throttled("CallerRateLimitExceeded"), "TooManyRequestsException", 429, "message"),
             (Code::RequestContent, "InvalidRequestContentException", 400, "message"),
-            (Code::CodeStorage, "CodeStorageExceededException", 400, "message"),
+            (Code::StorageExceeded, "CodeStorageExceededException", 400, "message"),
             (Code::AliasLimit, "AliasLimitExceededException", 400, "message"),
             (Code::UnknownOperation, "UnknownOperationException", 404, "message"),
             (Code::Denied("InvalidSignatureException"), "InvalidSignatureException", 403, "Message"),

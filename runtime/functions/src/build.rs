@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use millrace_catalog::{BuildFailure, BuildState, LastUpdate, Revision};
 use millrace_transform::{Error as ModuleError, Module, seal};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 
 use crate::change::drop_unused;
 use crate::error::chain;
@@ -13,25 +13,30 @@ use crate::loaded::limits_of;
 use crate::{Error, Functions};
 
 impl Functions {
-    /// Has a revision built.
-    pub(crate) fn build_later(&self, name: &str, revision: u32) {
-        // The builder lives as long as the platform.
-        drop(self.to_build.send((name.to_owned(), revision)));
+    /// Has what is `Building` built.
+    pub(crate) fn build_later(&self) {
+        self.to_build.notify_one();
         self.tell_change();
     }
 
-    /// Builds what comes, one after the other.
-    pub(crate) async fn run_builds(functions: Weak<Self>, mut builds: mpsc::UnboundedReceiver<(String, u32)>) {
-        while let Some((name, number)) = builds.recv().await {
-            let Some(functions) = functions.upgrade() else { return };
-            let Some(revision) = functions.revision(&name, number) else { continue };
-            millrace_tasks::blocking(move || functions.build(&revision)).await;
+    /// Builds what is `Building` in the catalog, one after the other, and what comes.
+    pub(crate) async fn run_builds(functions: Weak<Self>, to_build: Arc<Notify>) {
+        loop {
+            let Some(strong) = functions.upgrade() else { return };
+            let snapshot = strong.catalog.snapshot();
+            for revision in snapshot.revisions().filter(|revision| revision.state == BuildState::Building) {
+                let (functions, revision) = (Arc::clone(&strong), Arc::clone(revision));
+                millrace_tasks::blocking(move || functions.build(&revision)).await;
+            }
+            drop(strong);
+            to_build.notified().await;
         }
     }
 
     /// Builds a revision and says in the catalog what came of it.
     pub(crate) fn build(&self, revision: &Revision) {
-        if revision.state != BuildState::Building {
+        if self.revision(&revision.function, revision.number).is_none() {
+            // Deleted meanwhile.
             return;
         }
         let outcome = self.build_module(revision);

@@ -126,7 +126,7 @@ impl Functions {
             function.last_version = 1;
         }
         let function = self.catalog.create_function(function, revision)?;
-        self.build_later(&function.name, 1);
+        self.build_later();
         Ok(function)
     }
 
@@ -178,7 +178,7 @@ impl Functions {
             }
             Ok::<_, Error>(revision)
         })?;
-        self.build_later(name, revision.number);
+        self.build_later();
         Ok((self.function(name)?, revision))
     }
 

@@ -67,7 +67,7 @@ impl Functions {
             millrace_catalog::Error::Limit { .. } => Error::Throttled(Throttle::Events),
             other => Error::Catalog(other),
         })?;
-        if self.event_came.send(number).is_err() {
+        if self.event_came.send(number).await.is_err() {
             tracing::debug!(number, "the server is stopping: the event runs behind the next start");
         }
         Ok(())
@@ -75,8 +75,8 @@ impl Functions {
 
     /// Runs what waits when it is due, in the order of acceptance, so many at once. One that waits for its next
     /// attempt keeps no place.
-    pub(crate) async fn run_events(functions: Arc<Self>, mut came: mpsc::UnboundedReceiver<u64>) {
-        let (done, mut ended) = mpsc::unbounded_channel();
+    pub(crate) async fn run_events(functions: Arc<Self>, mut came: mpsc::Receiver<u64>) {
+        let (done, mut ended) = mpsc::channel(RUNNING_MAX);
         let tasks = Tasks::new();
         let mut waiting: BTreeSet<(Duration, u64)> = BTreeSet::new();
         let mut running = 0;
@@ -98,7 +98,7 @@ impl Functions {
                 tasks.spawn("event", async move {
                     let next = functions.attempt(number).await;
                     // The loop lives as long as its tasks.
-                    drop(done.send((number, next)));
+                    drop(done.send((number, next)).await);
                 });
             }
             let sleep = waiting.first().map(|(due, _)| due.saturating_sub(now)).filter(|_| running < RUNNING_MAX);

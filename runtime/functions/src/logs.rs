@@ -147,11 +147,13 @@ impl Functions {
     /// Lines of a function behind number `after`; waits until `wait` for one when there is none.
     pub async fn logs(&self, function: &str, after: u64, wait: std::time::Duration) -> LogPage {
         let mut wrote = self.logs.wrote.subscribe();
-        let end = tokio::time::Instant::now() + wait;
+        let end = self.clock.monotonic() + wait;
         loop {
             wrote.mark_unchanged();
             let page = self.logs.page(function, after);
-            if !page.lines.is_empty() || tokio::time::timeout_at(end, wrote.changed()).await.is_err() {
+            if !page.lines.is_empty()
+                || tokio::time::timeout(end.saturating_sub(self.clock.monotonic()), wrote.changed()).await.is_err()
+            {
                 return page;
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_catalog::{BuildState, Catalog, Function, Revision, State};
+use millrace_catalog::{Catalog, Function, Revision, State};
 use millrace_log::Disk;
 use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
@@ -13,7 +13,7 @@ use millrace_tasks::Tasks;
 use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::Error;
 use crate::calls::Calls;
@@ -29,6 +29,8 @@ use crate::shadow::Shadows;
 const INVOKES_MAX: usize = 64;
 /// How often what nobody uses is looked for.
 const SWEEP: Duration = Duration::from_secs(15);
+/// Events that were taken and not yet looked at: their numbers.
+const EVENT_QUEUE: usize = 1_024;
 /// Time that running events and builds get at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -82,10 +84,11 @@ pub struct Functions {
     pub(crate) invokes: Arc<Semaphore>,
     /// Compilations one at a time: each may take the memory of a whole child.
     pub(crate) building: Mutex<()>,
-    pub(crate) to_build: mpsc::UnboundedSender<(String, u32)>,
+    /// Told when a revision is to be built.
+    pub(crate) to_build: Arc<Notify>,
     /// Told when a function's configuration or state has changed.
     pub(crate) changed: watch::Sender<()>,
-    pub(crate) event_came: mpsc::UnboundedSender<u64>,
+    pub(crate) event_came: mpsc::Sender<u64>,
     pub(crate) tasks: Tasks,
 }
 
@@ -105,12 +108,7 @@ impl Functions {
         let files = Files::open(parts.dir, parts.disk)?;
         let snapshot = parts.catalog.snapshot();
         files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
-        let (to_build, builds) = mpsc::unbounded_channel();
-        let (event_came, events) = mpsc::unbounded_channel();
-        for revision in snapshot.revisions().filter(|r| r.state == BuildState::Building) {
-            // The receiver is in our hands.
-            drop(to_build.send((revision.function.clone(), revision.number)));
-        }
+        let (event_came, events) = mpsc::channel(EVENT_QUEUE);
         let functions = Arc::new(Self {
             catalog: parts.catalog,
             state: parts.state,
@@ -130,12 +128,14 @@ impl Functions {
             shadows: Shadows::default(),
             invokes: Arc::new(Semaphore::new(INVOKES_MAX)),
             building: Mutex::new(()),
-            to_build,
+            to_build: Arc::default(),
             changed: watch::Sender::new(()),
             event_came,
             tasks: Tasks::new(),
         });
-        functions.tasks.spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), builds));
+        functions
+            .tasks
+            .spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), Arc::clone(&functions.to_build)));
         functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), events));
         let sweeper = Arc::downgrade(&functions);
         functions.tasks.spawn("function-sweep", async move {
@@ -150,7 +150,8 @@ impl Functions {
 
     /// Ends what runs beside the calls. What waits goes on at the next start.
     pub async fn stop(&self) {
-        let _ = tokio::time::timeout(STOP_GRACE, self.tasks.abort()).await;
+        // What does not end in time is ended with the process: it is durable.
+        drop(tokio::time::timeout(STOP_GRACE, self.tasks.abort()).await);
     }
 
     /// Wakes on each change of a function's configuration or state.

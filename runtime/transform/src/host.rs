@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_types::{Clock, Entropy, MIB};
+use millrace_types::{Clock, Entropy};
 use parking_lot::{Condvar, Mutex};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, EngineWeak};
@@ -18,10 +18,6 @@ use crate::{ArtifactKey, Error, HostSettings, Limits, World, artifact, engine};
 
 /// Bytes of a compiled function's file, at most: JavaScript's and Python's have about 40 MB.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
-
-/// Memory of the first start of a module, bytes, when nobody has said yet what it may have: as much as
-/// any function can be given.
-const FIRST_START_BYTES_MAX: usize = 256 * MIB;
 
 /// Runs the functions of one tenant.
 pub struct Host {
@@ -71,12 +67,13 @@ impl Host {
         }))
     }
 
-    /// Loads a compiled function that [`seal`](crate::seal) wrote under `key`, and starts it once to
-    /// see that it can be started and is of a world. Blocks.
+    /// Loads a compiled function that [`seal`](crate::seal) wrote under `key`. Nothing of it runs: what it
+    /// may have is known to [`Self::try_start`]. Blocks.
     ///
     /// # Errors
     /// [`Error::Artifact`] when the file is not ours or is damaged, [`Error::Recompile`] when another
-    /// engine made it, [`Error::World`], [`Error::Start`], [`Error::Io`].
+    /// engine made it, [`Error::World`], [`Error::Start`] when it imports or needs what the host has not,
+    /// [`Error::Io`].
     pub fn load(self: &Arc<Self>, artifact: &Path, key: &ArtifactKey) -> Result<Arc<Module>, Error> {
         use std::io::Read as _;
         let mut file = Vec::new();
@@ -106,7 +103,7 @@ impl Host {
         self.prepare(&component.map_err(|error| Error::Start(format!("{error:#}")))?)
     }
 
-    /// Compiles in this process and loads. For code that is trusted not to be a compile bomb: the
+    /// Compiles in this process, loads and starts once under the default limits of time. For code that is trusted not to be a compile bomb: the
     /// user's own file on the user's own machine, and tests.
     ///
     /// # Errors
@@ -114,7 +111,9 @@ impl Host {
     pub fn load_component(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Module>, Error> {
         let component =
             Component::from_binary(&self.engine, component).map_err(|error| Error::Compile(format!("{error:#}")))?;
-        self.prepare(&component)
+        let module = self.prepare(&component)?;
+        self.try_start(&module, Limits { memory_bytes: usize::MAX, ..Limits::default() })?;
+        Ok(module)
     }
 
     fn prepare(self: &Arc<Self>, component: &Component) -> Result<Arc<Module>, Error> {
@@ -126,18 +125,17 @@ impl Host {
             (Some(_), Some(_)) => return Err(Error::World("it exports both; a function is of one world".to_owned())),
         };
         let pre = self.linker.instantiate_pre(component).map_err(|error| Error::Start(format!("{error:#}")))?;
-        let module = Arc::new(Module { host: Arc::clone(self), world, pre, export });
-        let limits = Limits { memory_bytes: FIRST_START_BYTES_MAX, ..Limits::default() };
-        self.start(&module, limits)?.check_type(world).map_err(|error| Error::World(format!("{error:#}")))?;
-        Ok(module)
+        Ok(Arc::new(Module { host: Arc::clone(self), world, pre, export }))
     }
 
-    /// Starts an instance under `limits` and ends it: what does not start under them never will.
+    /// Starts an instance under `limits`, holds its export against the world and ends it: what does not
+    /// start under them never will.
     ///
     /// # Errors
-    /// [`Error::Start`], with what it needs.
+    /// [`Error::Start`], with what it needs; [`Error::World`].
     pub fn try_start(self: &Arc<Self>, module: &Arc<Module>, limits: Limits) -> Result<(), Error> {
-        self.start(module, limits).map(drop)
+        let checked = self.start(module, limits)?.check_type(module.world);
+        checked.map_err(|error| Error::World(format!("{error:#}")))
     }
 
     fn start(&self, module: &Arc<Module>, limits: Limits) -> Result<Instance, Error> {

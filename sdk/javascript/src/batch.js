@@ -1,6 +1,6 @@
 // What a function is given.
 
-import { binary, binaryOf, bytesOf, isAscii, textOf } from './bytes.js';
+import { binary, binaryOf, bytesOf, isAsciiBytes, textOf } from './bytes.js';
 
 /**
  * One record of a batch. `arrivalMs`: when it arrived, milliseconds since the Unix epoch. `sequence`:
@@ -15,14 +15,15 @@ export class Record {
     this.index = index;
   }
 
-  /** A record of a binary string. */
-  static ofBinary(content, arrivalMs, key, sequence, index) {
+  /** A record of a binary string, whose bytes are known to be `ascii`. */
+  static ofBinary(content, arrivalMs, key, sequence, index, ascii) {
     const record = Object.create(Record.prototype);
     record.binary = content;
     record.arrivalMs = arrivalMs;
     record.keyBinary = key;
     record.sequence = sequence;
     record.index = index;
+    record.ascii = ascii;
     return record;
   }
 
@@ -33,7 +34,7 @@ export class Record {
 
   /** The record as text. Throws a TypeError when it is not UTF-8. */
   get text() {
-    return textOf(this.binary, true);
+    return this.ascii ? this.binary : textOf(this.binary, true);
   }
 
   /** Its partition key as text, undefined where the source has none. */
@@ -82,7 +83,7 @@ export class Batch {
 
   /** All records as texts: the payload is decoded once and cut. Throws a TypeError when one is not UTF-8. */
   texts() {
-    const ascii = isAscii(this.binary);
+    const ascii = isAsciiBytes(this.payload);
     return this.cuts(this.binary, this.ends).map((part) => (ascii ? part : textOf(part, true)));
   }
 
@@ -97,10 +98,11 @@ export class Batch {
 
   *[Symbol.iterator]() {
     const parts = this.cuts(this.binary, this.ends);
+    const ascii = isAsciiBytes(this.payload);
     const keys = this.keyEnds.length ? this.cuts(binaryOf(this.keys), this.keyEnds) : undefined;
     for (let index = 0; index < parts.length; index++) {
       const sequence = this.firstSequence + index;
-      yield Record.ofBinary(parts[index], Number(this.arrivalsMs[index]), keys?.[index], sequence, index);
+      yield Record.ofBinary(parts[index], Number(this.arrivalsMs[index]), keys?.[index], sequence, index, ascii);
     }
   }
 }

@@ -1,6 +1,6 @@
 // Node's Buffer as far as transforms need it, and TextEncoder and TextDecoder.
 
-import { binaryOf, bytesOf, textOf, utf8Of } from './bytes.js';
+import { binaryOf, bytesOf, decodeUtf8, encodeUtf8, textOf, utf8Of } from './bytes.js';
 
 const plainAtob = globalThis.atob;
 const plainBtoa = globalThis.btoa;
@@ -62,7 +62,7 @@ function encode(content, encoding) {
 /** Node's Buffer: `from`, `alloc`, `concat`, `byteLength`, `isBuffer`, `compare`, `toString`, `equals`, `indexOf`. */
 export class Buffer extends Uint8Array {
   static from(value, encoding, length) {
-    if (typeof value === 'string') return Buffer.of_(bytesOf(decode(value, encoding)));
+    if (typeof value === 'string') return Buffer.of_(encodingOf(encoding) === 'utf8' ? encodeUtf8(value) : bytesOf(decode(value, encoding)));
     if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return new Buffer(value, encoding, length);
     if (value instanceof Uint8Array) return Buffer.of_(new Uint8Array(value));
     if (value?.type === 'Buffer' && Array.isArray(value.data)) return Buffer.of_(Uint8Array.from(value.data));
@@ -120,7 +120,7 @@ export class Buffer extends Uint8Array {
 
   toString(encoding, start = 0, end = this.length) {
     const part = start === 0 && end === this.length ? this : this.subarray(start, end);
-    return encode(binaryOf(part), encoding);
+    return encodingOf(encoding) === 'utf8' ? decodeUtf8(part) : encode(binaryOf(part), encoding);
   }
 
   toJSON() {
@@ -169,7 +169,7 @@ export class TextEncoder {
   }
 
   encode(text = '') {
-    return bytesOf(utf8Of(String(text)));
+    return encodeUtf8(String(text));
   }
 }
 
@@ -188,7 +188,7 @@ export class TextDecoder {
     if (options?.stream) throw new TypeError('TextDecoder.decode: stream is not supported');
     if (data === undefined) return '';
     const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
-    const text = textOf(binaryOf(bytes), this.fatal);
+    const text = decodeUtf8(bytes, this.fatal);
     return !this.ignoreBOM && text.startsWith('\ufeff') ? text.slice(1) : text;
   }
 }

@@ -43,6 +43,38 @@ export function textOf(binary, fatal = false) {
   }
 }
 
+/** Whether all bytes are below 128: four at a time, three times as fast as the expression over a string. */
+export function isAsciiBytes(bytes) {
+  const head = Math.min((4 - (bytes.byteOffset & 3)) & 3, bytes.length);
+  const words = new Uint32Array(bytes.buffer, head === bytes.length ? 0 : bytes.byteOffset + head, (bytes.length - head) >> 2);
+  let all = 0;
+  let at = 0;
+  for (; at + 3 < words.length; at += 4) all |= words[at] | words[at + 1] | words[at + 2] | words[at + 3];
+  for (; at < words.length; at++) all |= words[at];
+  for (at = 0; at < head; at++) all |= bytes[at];
+  for (at = head + words.length * 4; at < bytes.length; at++) all |= bytes[at];
+  return (all & 0x80808080) === 0;
+}
+
+/** The UTF-8 of a text. */
+export function encodeUtf8(text) {
+  let bytes;
+  try {
+    bytes = bytesOf(text);
+  } catch {
+    // It has characters above 255.
+    return bytesOf(utf8Of(text));
+  }
+  // Node's latin1 cuts what is above 255 instead of throwing.
+  return isAsciiBytes(bytes) && fromBase64 ? bytes : bytesOf(utf8Of(text));
+}
+
+/** The text of UTF-8; what is none becomes U+FFFD, or with `fatal` throws a TypeError. */
+export function decodeUtf8(bytes, fatal = false) {
+  const content = binaryOf(bytes);
+  return isAsciiBytes(bytes) ? content : textOf(content, fatal);
+}
+
 // A sequence of UTF-8 at the end of a longest wrong one: each wrong part becomes one U+FFFD.
 const SEQUENCE = new RegExp(
   [

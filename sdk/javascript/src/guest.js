@@ -8,7 +8,7 @@ import * as random from 'millrace:transform/random@0.1.0';
 import * as settings from 'millrace:transform/settings@0.1.0';
 
 import { Batch } from './batch.js';
-import { binaryOf, bytesOf, textOf, utf8Of } from './bytes.js';
+import { decodeUtf8, encodeUtf8 } from './bytes.js';
 import * as globals from './globals.js';
 import * as host from './host.js';
 import * as lambda from './lambda.js';
@@ -75,7 +75,7 @@ export function handler(load, file) {
     answer(
       () => {
         const handle = lambda.find(start(load), file);
-        return bytesOf(utf8Of(lambda.invoke(handle, textOf(binaryOf(event)), host.current())));
+        return encodeUtf8(lambda.invoke(handle, decodeUtf8(event), host.current()));
       },
       (failure) => failure.json(),
     );

@@ -1,6 +1,6 @@
 // What becomes of records: `Outcome` for one, `Output` for a batch, and what marks a function.
 
-import { binary, bytesOf, isAscii, utf8Of } from './bytes.js';
+import { binary, bytesOf, encodeUtf8, utf8Of } from './bytes.js';
 import * as host from './host.js';
 import { settle } from './promise.js';
 import { where } from './where.js';
@@ -105,19 +105,25 @@ export class Output {
     this.whole = true;
   }
 
+  /** The payload and the ends of its records. */
+  joined() {
+    const ends = (parts) => {
+      let end = 0;
+      return parts.map((part) => (end += part.length));
+    };
+    if (!this.whole) return [bytesOf(this.parts.join('')), ends(this.parts)];
+    const payload = encodeUtf8(this.parts.join(''));
+    const lengths = ends(this.parts);
+    // Where a character is one byte, lengths of texts are those of their bytes.
+    return [payload, payload.length === (lengths.at(-1) ?? 0) ? lengths : ends(this.parts.map(utf8Of))];
+  }
+
   /** The output in the world's columns. */
   columns() {
-    let { parts } = this;
-    let joined = parts.join('');
-    if (this.whole && !isAscii(joined)) {
-      parts = parts.map(utf8Of);
-      joined = parts.join('');
-    }
-    let end = 0;
-    const ends = parts.map((part) => (end += part.length));
+    const [payload, ends] = this.joined();
     const values = [];
     const partitionEnds = [];
-    end = 0;
+    let end = 0;
     for (let row = 0; this.names.length && row < ends.length; row++) {
       for (const name of this.names) {
         const value = utf8Of(this.rows[row]?.get(name) ?? '');
@@ -126,7 +132,7 @@ export class Output {
       }
     }
     return {
-      payload: bytesOf(joined),
+      payload,
       ends,
       sources: this.sources,
       failures: this.failures,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { Buffer as Ours, TextDecoder as OurDecoder, TextEncoder as OurEncoder } from '../src/buffer.js';
-import { binaryOf, bytesOf, textOf, utf8Of } from '../src/bytes.js';
+import { binaryOf, bytesOf, decodeUtf8, encodeUtf8, isAsciiBytes, textOf, utf8Of } from '../src/bytes.js';
 
 // The same bytes each run.
 let state = 7;
@@ -17,9 +17,26 @@ test('bytes and binary strings are the same', () => {
   assert.deepEqual([...bytesOf('')], []);
 });
 
+test('a byte above 127 is found wherever it is', () => {
+  const shared = new ArrayBuffer(64);
+  for (let from = 0; from < 9; from++) {
+    for (let length = 0; length < 24; length++) {
+      const bytes = new Uint8Array(shared, from, length).fill(127);
+      assert.ok(isAsciiBytes(bytes), `${from} ${length}`);
+      for (let at = 0; at < length; at++) {
+        bytes[at] = 128;
+        assert.ok(!isAsciiBytes(bytes), `${from} ${length} ${at}`);
+        bytes[at] = 127;
+      }
+    }
+  }
+});
+
 test('UTF-8 is read and written as Node does', () => {
   for (const each of ['', 'abc', 'é', '\u{1F600}x', 'a\ud800b', '\ufffd']) {
     assert.deepEqual([...bytesOf(utf8Of(each))], [...Buffer.from(each)]);
+    assert.deepEqual([...encodeUtf8(each)], [...Buffer.from(each)]);
+    assert.equal(decodeUtf8(Buffer.from(each)), Buffer.from(each).toString());
     assert.deepEqual([...new OurEncoder().encode(each)], [...new TextEncoder().encode(each)]);
   }
   for (let round = 0; round < 2000; round++) {

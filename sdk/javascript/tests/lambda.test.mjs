@@ -37,6 +37,7 @@ test('each way of answering is honoured', () => {
   assert.equal(answer((event) => HostPromise.resolve({ got: event.a }), '{"a":1}'), '{"got":1}');
   assert.equal(answer((event, context, callback) => callback(null, { b: 2 })), '{"b":2}');
   assert.equal(answer((event, context, callback) => void later(() => callback(null, 'later'))), '"later"');
+  assert.equal(answer((event, context, callback) => void later(() => later(() => callback(null, 'much later')))), '"much later"');
   assert.equal(answer((event, context) => context.succeed('old')), '"old"');
   assert.equal(answer(() => ({ plain: true })), '{"plain":true}');
   assert.equal(answer(() => undefined), 'null');

@@ -64,10 +64,7 @@ impl ObjectBuckets {
         let too_many = || told("TooManyObjects", &format!("more than {keys_max} objects: name a longer prefix"));
         let mut keys = match self.locate(bucket).map_err(|error| told(error.code(), &error.to_string()))? {
             Found::Folder(dir) => {
-                let (walked, prefix) = (dir.clone(), prefix.to_owned());
-                // Reading folders blocks.
-                let walk = tokio::task::spawn_blocking(move || walk(&walked, &prefix, keys_max));
-                let found = walk.await.map_err(|error| told("Unreadable", &error.to_string()))?;
+                let found = walk(&dir, prefix, keys_max).await;
                 found.map_err(|error| told("Unreadable", &error.to_string()))?.ok_or_else(too_many)?
             }
             Found::Remote(remote) => {
@@ -100,14 +97,14 @@ fn below(dir: &Path, key: &str) -> std::path::PathBuf {
 }
 
 /// Keys below a folder; none when there are more than `keys_max`.
-fn walk(root: &Path, prefix: &str, keys_max: usize) -> std::io::Result<Option<Vec<String>>> {
+async fn walk(root: &Path, prefix: &str, keys_max: usize) -> std::io::Result<Option<Vec<String>>> {
     let (mut keys, mut folders) = (Vec::new(), vec![(root.to_owned(), String::new())]);
     while let Some((folder, above)) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let entry = entry?;
+        let mut entries = tokio::fs::read_dir(&folder).await?;
+        while let Some(entry) = entries.next_entry().await? {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let key = format!("{above}{name}");
-            if entry.file_type()?.is_dir() {
+            if entry.file_type().await?.is_dir() {
                 let inner = format!("{key}/");
                 if inner.starts_with(prefix) || prefix.starts_with(&inner) {
                     folders.push((entry.path(), inner));

@@ -28,6 +28,8 @@ pub(crate) enum Must {
     BeRefused(&'static [&'static str]),
     /// It is deployed; a record that it is given fails with this code, and the message says this.
     Fail(&'static str, &'static str),
+    /// It is deployed; a call ends at its deadline or at the number of host calls that it has, whichever is first.
+    BeStopped,
     /// It is deployed, and does no harm: every record comes back.
     Answer,
 }
@@ -72,10 +74,6 @@ fn names_are_names_of_functions_and_stand_once() {
 fn every_module_can_be_made() {
     for case in all() {
         let made = std::panic::catch_unwind(case.module);
-        if made.is_err() {
-            eprintln!("BAD {}", case.name);
-            continue;
-        }
         assert!(made.is_ok_and(|bytes| !bytes.is_empty()), "{}: {}", case.name, case.does);
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn of(place: &Place, target: &Target, error: LambdaError) -> ApiError
             STANDARD.encode_to_string(latest)
         )),
         LambdaError::Invalid(message) => ApiError::invalid(message),
-        LambdaError::CodeStorageExceeded(message) => ApiError::new(Code::CodeStorage, message),
+        LambdaError::CodeStorageExceeded(message) => ApiError::new(Code::StorageExceeded, message),
         LambdaError::AliasLimit(message) => ApiError::new(Code::AliasLimit, message),
         LambdaError::TooLarge(message) => ApiError::new(Code::TooLarge, message),
         LambdaError::TooManyRequests(reason) => ApiError::new(Code::Throttled(text(reason)), "Rate Exceeded."),

@@ -8,6 +8,7 @@ mod input;
 mod lambda;
 mod limits;
 mod parked;
+mod projects;
 mod rollout;
 mod sdk;
 mod start_stop;

@@ -181,7 +181,15 @@ impl Admin for ServerAdmin {
     async fn invoke(&self, name: &str, qualifier: Option<&str>, input: Batch) -> Result<Value, AdminError> {
         let tried = self.functions.try_batch(name, qualifier, input.clone()).await;
         let (resolved, ran) = tried.map_err(|error| match error {
-            Error::NotFound(text) => refused(AdminErrorKind::NotFound, "function.unknown", text),
+            Error::NotFound(_) => {
+                let what = match qualifier {
+                    None => String::new(),
+                    Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => format!(" version {number}"),
+                    Some(alias) => format!(" alias {alias}"),
+                };
+                let text = format!("the function {name}{what} is not deployed: `millrace deploy {name} FILE.wasm`");
+                refused(AdminErrorKind::NotFound, "function.unknown", text)
+            }
             other => refused_by_functions(&other),
         })?;
         let mut value = describe(&input, &ran);

@@ -471,16 +471,11 @@ async fn run_function(
 ) -> Result<(Arc<Ran>, u32), Trouble> {
     let Some(call) = &plan.function else { return Err(Trouble::new("internal.lane", "no function")) };
     let (retries, revision) = (call.retries, called.revision);
-    let (batch, source) = (batch.clone(), Arc::clone(&plan.source));
-    let (functions, name) = (Arc::clone(&shared.functions), call.name.clone());
-    let run = move || {
-        let ran = Arc::new(called.function.run(&batch, retries, &source));
-        // Gives its place back before the next batch asks for one.
-        drop(called);
-        functions.shadow(&name, &batch, &ran, &source);
-        ran
-    };
-    Ok((caught(&shared.guests, run).await?, revision))
+    let (given, source) = (batch.clone(), Arc::clone(&plan.source));
+    // With the call's end its place among the calls is free again.
+    let ran = Arc::new(caught(&shared.guests, move || called.function.run(&given, retries, &source)).await?);
+    Arc::clone(&shared.functions).shadow(&call.name, batch, &ran, &plan.source);
+    Ok((ran, revision))
 }
 
 /// An error with its causes, in one line.

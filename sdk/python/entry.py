@@ -31,7 +31,7 @@ def prepare():
             stop(f"{error.filename}:{error.lineno or 1}: {error.msg}")
     _project.preload(_project.LATE.split() + names)
     _archive.zones() if "zoneinfo" in sys.modules else None
-    ARCHIVE.pack(_archive.LIBRARY)
+    ARCHIVE.pack(_archive.MODULES)
     ARCHIVE.pack_packages(["millrace", *names])
     gc.collect()
     gc.freeze()

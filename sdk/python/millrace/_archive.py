@@ -10,7 +10,7 @@ import sys
 import zlib
 
 # Python's own library; `os` itself is frozen and names no folder that is there.
-LIBRARY = os.path.dirname(os.path.dirname(json.__file__))
+MODULES = os.path.dirname(os.path.dirname(json.__file__))
 # Parts of Python's library that no function imports.
 LEFT_OUT = {
     "__pycache__", "ensurepip", "idlelib", "lib-dynload", "pydoc_data", "site-packages", "test", "tkinter", "turtledemo", "venv",
@@ -53,7 +53,7 @@ class Archive:
         """Packs the packages of these modules, Python's own aside."""
         for top in sorted({name.split(".")[0] for name in names}):
             for folder in getattr(sys.modules.get(top), "__path__", ()):
-                if not folder.startswith(LIBRARY):
+                if not folder.startswith(MODULES):
                     self.pack(folder, top + ".")
 
     def find_spec(self, name, path=None, target=None):

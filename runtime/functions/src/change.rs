@@ -92,7 +92,8 @@ impl Functions {
         if self.catalog.snapshot().function(&new.name).is_some() {
             return Err(Error::FunctionExists(new.name));
         }
-        let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config)?;
+        let _stored = self.storing.read();
+        let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config, true)?;
         let now_ms = self.clock.now_ms();
         let revision = Revision {
             function: new.name.clone(),
@@ -150,8 +151,9 @@ impl Functions {
         let old = old.ok_or_else(|| Error::NotFound(format!("Function not found: {}", function.arn)))?;
         let config = change.config.unwrap_or_else(|| old.config.clone());
         check(&config)?;
+        let _stored = self.storing.read();
         let code = match &change.upload {
-            Some(upload) => self.judge(name, upload, change.world.as_deref(), &config)?,
+            Some(upload) => self.judge(name, upload, change.world.as_deref(), &config, !change.dry_run)?,
             None => {
                 same_world(&old.code, change.world.as_deref())?;
                 self.judge_again(name, &old.code, &config)?
@@ -381,13 +383,14 @@ impl Functions {
         Ok(answer)
     }
 
-    /// Judges code in the child process and stores the component.
+    /// Judges code in the child process, and stores the component when it is to be kept.
     pub(crate) fn judge(
         &self,
         name: &str,
         upload: &Upload,
         world: Option<&str>,
         config: &Configuration,
+        keep: bool,
     ) -> Result<Code, Error> {
         let refused = |source| Error::Module { name: name.to_owned(), source };
         let _one = self.building.lock();
@@ -401,7 +404,9 @@ impl Functions {
             imports: judged.imports,
         };
         same_world(&code, world)?;
-        self.files.put_component(&judged.bytes)?;
+        if keep {
+            self.files.put_component(&judged.bytes)?;
+        }
         Ok(code)
     }
 

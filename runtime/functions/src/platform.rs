@@ -12,7 +12,7 @@ use millrace_sink::Buckets;
 use millrace_tasks::Tasks;
 use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::Error;
@@ -84,6 +84,9 @@ pub struct Functions {
     pub(crate) invokes: Arc<Semaphore>,
     /// Compilations one at a time: each may take the memory of a whole child.
     pub(crate) building: Mutex<()>,
+    /// Held from the moment a component is stored until the catalog names it: files that nothing names are
+    /// removed only when nobody holds it. Taken before `building`.
+    pub(crate) storing: RwLock<()>,
     /// Told when a revision is to be built.
     pub(crate) to_build: Arc<Notify>,
     /// Told when a function's configuration or state has changed.
@@ -128,6 +131,7 @@ impl Functions {
             shadows: Shadows::default(),
             invokes: Arc::new(Semaphore::new(INVOKES_MAX)),
             building: Mutex::new(()),
+            storing: RwLock::new(()),
             to_build: Arc::default(),
             changed: watch::Sender::new(()),
             event_came,
@@ -233,6 +237,7 @@ impl Functions {
 
     /// Removes files that no revision names any more.
     pub(crate) fn collect_files(&self) {
+        let _none = self.storing.write();
         let _one = self.building.lock();
         let used: BTreeSet<String> =
             self.catalog.snapshot().revisions().map(|revision| revision.code.sha256.clone()).collect();

@@ -1,16 +1,13 @@
-//! Changes of a function: made, updated, published, deleted, tagged, bounded.
+//! Changes of a function's code and configuration: made, updated, published.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace_catalog::{
-    BuildState, Code, Configuration, EventConfig, Function, FunctionEdit, LastUpdate, Published, Revision, Shadow,
-};
+use millrace_catalog::{BuildState, Code, Configuration, Function, FunctionEdit, LastUpdate, Published, Revision};
 use millrace_transform::Grants;
 
 use crate::files::{sha256_base64, sha256_hex};
 use crate::granted::check_hosts;
-use crate::resolve::LATEST;
 use crate::{Error, Functions};
 
 /// Revisions of one function that nothing points at are kept for objects under way, this many.
@@ -19,10 +16,6 @@ const UNPUBLISHED_KEPT: usize = 16;
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 /// Time that a function may be given for one call, milliseconds: 15 minutes, as at AWS.
 const TIMEOUT_MS_MAX: u32 = 900_000;
-/// `ConcurrentExecutions` of the account, and what must stay unreserved of it.
-pub(crate) const CONCURRENCY_MAX: u32 = 1_000;
-pub(crate) const UNRESERVED_MIN: u32 = 100;
-
 /// Code as a client gave it.
 #[derive(Debug, Clone)]
 pub struct Upload {
@@ -211,176 +204,6 @@ impl Functions {
             Ok(publish_revision(edit, &latest, description, now_ms, id))
         })
         .await
-    }
-
-    /// Deletes a function whole, or one published version of it.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::VersionInUse`].
-    pub async fn delete(self: &Arc<Self>, name: &str, qualifier: Option<&str>) -> Result<(), Error> {
-        match qualifier {
-            None => {
-                self.function(name)?;
-                let (functions, gone) = (Arc::clone(self), name.to_owned());
-                millrace_tasks::blocking(move || {
-                    functions.catalog.remove_function(&gone)?;
-                    functions.state.forget(&gone).map_err(Error::from)
-                })
-                .await?;
-                self.forget(name);
-            }
-            Some(LATEST) => {
-                return Err(Error::invalid(
-                    "request.invalid",
-                    "$LATEST version cannot be deleted without deleting the function.",
-                ));
-            }
-            Some(qualifier) => {
-                let missing = Error::NotFound(format!("Function not found: {}:{qualifier}", self.arn(name)));
-                let Ok(version) = qualifier.parse::<u32>() else { return Err(missing) };
-                self.edit(name, move |edit| {
-                    let named = |alias: &millrace_catalog::Alias| {
-                        alias.version == version || alias.canary.is_some_and(|(canary, _)| canary == version)
-                    };
-                    let aliases: Vec<String> =
-                        edit.function.aliases.iter().filter(|(_, a)| named(a)).map(|(name, _)| name.clone()).collect();
-                    if !aliases.is_empty() {
-                        return Err(Error::VersionInUse { version, aliases });
-                    }
-                    edit.function.versions.remove(&version).map(drop).ok_or(missing)
-                })
-                .await?;
-            }
-        }
-        let functions = Arc::clone(self);
-        millrace_tasks::blocking(move || functions.collect_files()).await;
-        Ok(())
-    }
-
-    fn forget(&self, name: &str) {
-        self.loaded.forget(name);
-        self.meters.forget(name);
-        self.logs.forget(name);
-        self.shadows.forget(name);
-        self.calls.lock().remove(name);
-        self.tell_change();
-    }
-
-    /// Sets or clears the reserved concurrency.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] when too little would be left for the others.
-    pub async fn set_concurrency(self: &Arc<Self>, name: &str, reserved: Option<u32>) -> Result<(), Error> {
-        let others = self.catalog.snapshot();
-        let others: u32 = others.functions().filter(|f| f.name != name).filter_map(|f| f.reserved_concurrency).sum();
-        if reserved.is_some_and(|reserved| reserved.saturating_add(others) > CONCURRENCY_MAX - UNRESERVED_MIN) {
-            return Err(Error::invalid(
-                "request.invalid",
-                format!(
-                    "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
-                     below its minimum value of [{UNRESERVED_MIN}]."
-                ),
-            ));
-        }
-        self.edit(name, move |edit| {
-            edit.function.reserved_concurrency = reserved;
-            Ok(())
-        })
-        .await?;
-        self.calls_of(name, reserved);
-        Ok(())
-    }
-
-    /// Adds tags, and removes those of the names `gone`.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Invalid`] for more than 50.
-    pub async fn tag(
-        self: &Arc<Self>,
-        name: &str,
-        tags: BTreeMap<String, String>,
-        gone: Vec<String>,
-    ) -> Result<(), Error> {
-        self.edit(name, move |edit| {
-            edit.function.tags.extend(tags);
-            edit.function.tags.retain(|key, _| !gone.contains(key));
-            if edit.function.tags.len() > 50 {
-                return Err(Error::invalid("request.invalid", "A function can have at most 50 tags"));
-            }
-            Ok(())
-        })
-        .await
-    }
-
-    /// Sets or clears how asynchronous invocations of a qualifier are treated.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such function or qualifier.
-    pub async fn set_event_config(
-        self: &Arc<Self>,
-        name: &str,
-        qualifier: &str,
-        config: Option<EventConfig>,
-    ) -> Result<(), Error> {
-        if config.is_some() {
-            self.resolve(name, Some(qualifier))?;
-        }
-        let qualifier = qualifier.to_owned();
-        self.edit(name, move |edit| match config {
-            Some(config) => {
-                edit.function.event_configs.insert(qualifier, config);
-                Ok(())
-            }
-            None => {
-                let removed = edit.function.event_configs.remove(&qualifier);
-                removed.map(drop).ok_or(Error::EventConfigNotFound(qualifier))
-            }
-        })
-        .await
-    }
-
-    /// Starts or ends a shadow.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is no such function or version, [`Error::Invalid`] for a share out of range.
-    pub async fn set_shadow(self: &Arc<Self>, name: &str, shadow: Option<Shadow>) -> Result<(), Error> {
-        if let Some(shadow) = &shadow {
-            if !(shadow.share > 0.0 && shadow.share <= 1.0) {
-                return Err(Error::invalid("function.shadow", "a shadow's share is above 0 and up to 100 percent"));
-            }
-            let version = shadow.version.map(|version| version.to_string());
-            self.resolve(name, version.as_deref())?.ready()?;
-        }
-        let started = shadow.is_some();
-        self.edit(name, move |edit| {
-            edit.function.shadow = shadow;
-            Ok(())
-        })
-        .await?;
-        if started {
-            self.shadows.forget(name);
-        }
-        Ok(())
-    }
-
-    /// One transaction over a function, off the async threads; then everybody is told.
-    pub(crate) async fn edit<T: Send + 'static>(
-        self: &Arc<Self>,
-        name: &str,
-        edit: impl FnOnce(&mut FunctionEdit) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.function(name)?;
-        let (functions, name) = (Arc::clone(self), name.to_owned());
-        let answer = millrace_tasks::blocking(move || {
-            functions.catalog.edit_function(&name, |change| {
-                let answer = edit(change)?;
-                drop_unused(change);
-                Ok::<T, Error>(answer)
-            })
-        })
-        .await?;
-        self.tell_change();
-        Ok(answer)
     }
 
     /// Judges code in the child process, and stores the component when it is to be kept.

@@ -11,6 +11,7 @@ mod build;
 mod calls;
 mod change;
 mod deploy;
+mod edits;
 mod error;
 mod events;
 mod files;

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::Error;
 use crate::calls::Calls;
-use crate::change::CONCURRENCY_MAX;
+use crate::edits::CONCURRENCY_MAX;
 use crate::files::Files;
 use crate::loaded::Loaded;
 use crate::logs::Logs;

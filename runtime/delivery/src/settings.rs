@@ -5,6 +5,10 @@ use std::time::Duration;
 use millrace_types::MIB;
 use serde::{Deserialize, Serialize};
 
+/// Threads for functions, for each one for encoding: a spinning function keeps its thread until its
+/// deadline, and the others share the cores with it.
+const GUESTS_PER_THREAD: usize = 4;
+
 /// Settings of delivery, `[delivery]` in `millrace.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -70,6 +74,18 @@ impl DeliverySettings {
             return Err(format!("delivery.interval_scale is above 0 and at most 1000, not {}", self.interval_scale));
         }
         Ok(())
+    }
+
+    /// Threads that encode.
+    pub(crate) fn encode_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        if self.worker_threads == 0 { cores() } else { self.worker_threads }
+    }
+
+    /// Threads that run the functions of streams: so many calls run at once.
+    #[must_use]
+    pub fn guest_threads(&self) -> usize {
+        self.encode_threads() * GUESTS_PER_THREAD
     }
 
     pub(crate) fn stop_grace(&self) -> Duration {

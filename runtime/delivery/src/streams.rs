@@ -21,9 +21,8 @@ use crate::settings::DeliverySettings;
 use crate::status::StreamStatusReport;
 use millrace_functions::Functions;
 
-/// Threads for functions, for each one for encoding: a spinning function keeps its thread until its
-/// deadline, and the others share the cores with it.
-const GUESTS_PER_THREAD: usize = 4;
+/// How much compression and the functions of streams give way (nice value).
+const NICE: i32 = 10;
 
 /// Why a stream could not be deleted.
 #[derive(Debug, thiserror::Error)]
@@ -125,10 +124,10 @@ impl Streams {
     /// # Errors
     /// [`StartError`].
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = if parts.settings.worker_threads == 0 { cores } else { parts.settings.worker_threads };
-        let workers = Workers::start("millrace-work", threads).map_err(StartError::Threads)?;
-        let guests = Workers::start("millrace-guest", threads * GUESTS_PER_THREAD).map_err(StartError::Threads)?;
+        let (threads, guests) = (parts.settings.encode_threads(), parts.settings.guest_threads());
+        let budget = Budget::new(parts.settings.memory_bytes_max, threads, guests);
+        let workers = Workers::start("millrace-work", threads, NICE).map_err(StartError::Threads)?;
+        let guests = Workers::start("millrace-guest", guests, NICE).map_err(StartError::Threads)?;
         let outbox = open_outbox(&parts.journal, parts.disk, parts.outbox_dir)?;
         let shared = Arc::new(Shared {
             journal: parts.journal,
@@ -139,7 +138,7 @@ impl Streams {
             functions: parts.functions,
             workers,
             guests,
-            budget: Budget::new(parts.settings.memory_bytes_max, threads, threads * GUESTS_PER_THREAD),
+            budget,
             changed: watch::Sender::new(()),
             settings: parts.settings,
             clock: parts.clock,

@@ -1,17 +1,36 @@
-//! Concurrency: how many calls of one function run at once, where that is reserved.
+//! Concurrency: how many calls of one function run at once, where that is reserved, and how many of all.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::threads::Usage;
 use crate::{Error, Functions, Throttle};
 
+/// Invocations that run or wait for a thread at once, of all functions that have not reserved their own; more are
+/// throttled. And of one such function.
+pub(crate) const INVOKES_MAX: usize = 64;
+const INVOKES_OF_ONE: usize = INVOKES_MAX / 2;
+
 /// The calls of one function.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Calls {
     state: Mutex<Running>,
     ended: Notify,
+    invokes: Arc<Semaphore>,
+    pub(crate) usage: Arc<Usage>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            ended: Notify::new(),
+            invokes: Arc::new(Semaphore::new(INVOKES_OF_ONE)),
+            usage: Arc::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -22,12 +41,23 @@ struct Running {
 
 /// A call that may run; it gives its place back when it goes.
 #[derive(Debug)]
-pub struct Permit(Arc<Calls>);
+pub struct Permit {
+    calls: Arc<Calls>,
+    /// Places among the invocations of this function, and of all.
+    unreserved: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+}
+
+impl Permit {
+    pub(crate) fn usage(&self) -> &Arc<Usage> {
+        &self.calls.usage
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.state.lock().running -= 1;
-        self.0.ended.notify_waiters();
+        drop(self.unreserved.take());
+        self.calls.state.lock().running -= 1;
+        self.calls.ended.notify_waiters();
     }
 }
 
@@ -38,7 +68,7 @@ impl Calls {
             return None;
         }
         state.running += 1;
-        Some(Permit(Arc::clone(self)))
+        Some(Permit { calls: Arc::clone(self), unreserved: None })
     }
 }
 
@@ -52,14 +82,22 @@ impl Functions {
         calls
     }
 
-    /// A place for one call of `name`.
+    /// A place for one invocation of `name`: of those that the function has reserved, or, when it has reserved none,
+    /// of those that all share.
     ///
     /// # Errors
-    /// [`Error::Throttled`] when the reserved concurrency is used up.
+    /// [`Error::Throttled`] when there is none.
     pub fn permit(&self, name: &str) -> Result<Permit, Error> {
         let function = self.function(name)?;
         let calls = self.calls_of(name, function.reserved_concurrency);
-        calls.try_enter().ok_or(Error::Throttled(Throttle::Reserved))
+        let mut permit = calls.try_enter().ok_or(Error::Throttled(Throttle::Reserved))?;
+        if function.reserved_concurrency.is_none() {
+            let of_one = Arc::clone(&calls.invokes).try_acquire_owned();
+            let of_all = Arc::clone(&self.invokes).try_acquire_owned();
+            let both = of_one.and_then(|one| of_all.map(|all| (one, all)));
+            permit.unreserved = Some(both.map_err(|_| Error::Throttled(Throttle::Account))?);
+        }
+        Ok(permit)
     }
 
     /// The same, and waits for it: records of a stream are never refused.

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::calls::Permit;
 use crate::logs::Tail;
 use crate::meters::Cost;
-use crate::{Error, Functions, Live, Resolved, Throttle};
+use crate::{Error, Functions, Live, Resolved};
 
 /// An event for a function.
 #[derive(Debug, Clone)]
@@ -48,18 +48,14 @@ impl Functions {
         let resolved = self.resolve(&invocation.name, invocation.qualifier.as_deref())?.ready()?;
         let meter = self.meters.of(&resolved.revision.function, resolved.revision.number);
         let permit = self.permit(&invocation.name).inspect_err(|_| meter.throttled())?;
-        let Ok(turn) = Arc::clone(&self.invokes).try_acquire_owned() else {
-            meter.throttled();
-            return Err(Error::Throttled(Throttle::Account));
-        };
         let live = self.live(&resolved.revision).await?;
-        let functions = Arc::clone(self);
-        Ok(millrace_tasks::blocking(move || {
+        let (functions, usage) = (Arc::clone(self), Arc::clone(permit.usage()));
+        let call = move || {
             let invoked = functions.call(&live, &resolved, &invocation);
-            drop((permit, turn));
+            drop(permit);
             invoked
-        })
-        .await)
+        };
+        Ok(self.threads.run(&usage, call).await)
     }
 
     fn call(&self, live: &Live, resolved: &Resolved, invocation: &Invocation) -> Invoked {
@@ -138,13 +134,13 @@ impl Functions {
             function_version: resolved.version.clone(),
             ..BatchSource::default()
         };
-        let ran = millrace_tasks::blocking(move || {
+        let usage = Arc::clone(permit.usage());
+        let call = move || {
             let ran = live.run(&batch, 0, &Arc::new(source));
             drop(permit);
             ran
-        })
-        .await;
-        Ok((resolved, ran))
+        };
+        Ok((resolved, self.threads.run(&usage, call).await))
     }
 }
 

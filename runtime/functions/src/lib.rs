@@ -23,6 +23,7 @@ mod meters;
 mod platform;
 mod resolve;
 mod shadow;
+mod threads;
 
 pub use aliases::AliasChange;
 pub use calls::Permit;
@@ -36,3 +37,4 @@ pub use meters::{DURATION_BUCKETS, Meter, Metered};
 pub use platform::{FunctionParts, Functions};
 pub use resolve::{LATEST, Resolved};
 pub use shadow::ShadowReport;
+pub use threads::INVOKE_THREADS;

@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::Error;
-use crate::calls::Calls;
+use crate::calls::{Calls, INVOKES_MAX};
 use crate::edits::CONCURRENCY_MAX;
 use crate::files::Files;
 use crate::loaded::Loaded;
@@ -24,9 +24,8 @@ use crate::logs::Logs;
 use crate::meters::Meters;
 use crate::resolve::{Resolved, resolve};
 use crate::shadow::Shadows;
+use crate::threads::Threads;
 
-/// Invocations over the API that run or wait for a thread at once; more are throttled.
-const INVOKES_MAX: usize = 64;
 /// How often what nobody uses is looked for.
 const SWEEP: Duration = Duration::from_secs(15);
 /// Events that were taken and not yet looked at: their numbers.
@@ -82,6 +81,7 @@ pub struct Functions {
     pub(crate) calls: Mutex<HashMap<String, Arc<Calls>>>,
     pub(crate) shadows: Shadows,
     pub(crate) invokes: Arc<Semaphore>,
+    pub(crate) threads: Threads,
     /// Compilations one at a time: each may take the memory of a whole child.
     pub(crate) building: Mutex<()>,
     /// Held from the moment a component is stored until the catalog names it: files that nothing names are
@@ -106,7 +106,7 @@ impl Functions {
     /// Blocks on disk; needs a tokio runtime.
     ///
     /// # Errors
-    /// When the folder cannot be made or read.
+    /// When the folder cannot be made or read, or there are no threads.
     pub fn start(parts: FunctionParts) -> Result<Arc<Self>, Error> {
         let files = Files::open(parts.dir, parts.disk)?;
         let snapshot = parts.catalog.snapshot();
@@ -130,6 +130,7 @@ impl Functions {
             calls: Mutex::default(),
             shadows: Shadows::default(),
             invokes: Arc::new(Semaphore::new(INVOKES_MAX)),
+            threads: Threads::start()?,
             building: Mutex::new(()),
             storing: RwLock::new(()),
             to_build: Arc::default(),

@@ -103,7 +103,7 @@ impl Functions {
                 Err(error) => Err(error),
             };
             match live {
-                Ok(live) => compare(one, live, batch, ran, source).await,
+                Ok(live) => functions.threads.run_behind(move || compare(&one, &live, &batch, &ran, &source)).await,
                 Err(error) => {
                     one.report.lock().error = Some(chain(&error));
                     one.busy.store(false, Ordering::Release);
@@ -113,13 +113,10 @@ impl Functions {
     }
 }
 
-async fn compare(one: Arc<One>, live: Arc<Live>, batch: Batch, ran: Arc<Ran>, source: Arc<BatchSource>) {
-    millrace_tasks::blocking(move || {
-        let shadow = live.function.run_from(&batch, 0, &source);
-        one.report.lock().note(&batch, &ran, &shadow);
-        one.busy.store(false, Ordering::Release);
-    })
-    .await;
+fn compare(one: &One, live: &Live, batch: &Batch, ran: &Ran, source: &Arc<BatchSource>) {
+    let shadow = live.function.run_from(batch, 0, source);
+    one.report.lock().note(batch, ran, &shadow);
+    one.busy.store(false, Ordering::Release);
 }
 
 /// What a record became: its outputs with their partition keys, or its failure.

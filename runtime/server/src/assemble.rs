@@ -11,7 +11,7 @@ use millrace_auth::{AccessKeys, Policy};
 use millrace_catalog::{Catalog, Place, State};
 use millrace_delivery::{Parts, Streams};
 use millrace_front::{Front, FrontParts, FrontSettings, tls_dev, tls_from_files};
-use millrace_functions::{FunctionParts, Functions};
+use millrace_functions::{FunctionParts, Functions, INVOKE_THREADS};
 use millrace_log::{Disk, Journal, RealDisk};
 use millrace_object::{ObjectBuckets, ObjectSettings};
 use millrace_outbound::{Outbound, OutboundSettings};
@@ -30,6 +30,8 @@ use crate::settings::Settings;
 const EVENT_RETRY: Duration = Duration::from_secs(60);
 /// How long the port may take to end beyond its own drain time.
 const FRONT_END_EXTRA: Duration = Duration::from_secs(12);
+/// Calls of functions at once, at most: each reserves three memories of 4 GiB address space, of 128 TiB.
+const CALLS_MAX: u32 = 512;
 
 /// A running server.
 pub(crate) struct Server {
@@ -77,7 +79,8 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
             .with_context(|| format!("opening the catalog in {}", dir.display()))?,
     );
     let buckets = Arc::new(buckets(&settings, &dir)?);
-    let functions = functions(&dir, &disk, &catalog, &buckets, &clock, &entropy)?;
+    let host = host(&settings, &clock, &entropy)?;
+    let functions = functions(&dir, host, &disk, &catalog, &buckets, &clock, &entropy)?;
     let streams = Streams::start(Parts {
         journal: journal.clone(),
         disk,
@@ -205,16 +208,23 @@ fn tls(settings: &Settings, dir: &Path) -> Result<Tls> {
     }
 }
 
+/// As many places as there are threads that call functions, up to what the address space bears.
+fn host(settings: &Settings, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<Host>> {
+    let threads = INVOKE_THREADS + settings.delivery.guest_threads();
+    let calls_max = u32::try_from(threads).unwrap_or(u32::MAX).min(CALLS_MAX);
+    let settings = HostSettings { calls_max, ..HostSettings::default() };
+    Host::new(&settings, Arc::clone(clock), Arc::clone(entropy)).context("starting the function host")
+}
+
 fn functions(
     dir: &Path,
+    host: Arc<Host>,
     disk: &Arc<dyn Disk>,
     catalog: &Arc<Catalog>,
     buckets: &Arc<ObjectBuckets>,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Arc<Functions>> {
-    let host = Host::new(&HostSettings::default(), Arc::clone(clock), Arc::clone(entropy))
-        .context("starting the function host")?;
     let key = artifact_key(&dir.join("keys"), &**entropy)?;
     let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
     let outbound = OutboundSettings::default();

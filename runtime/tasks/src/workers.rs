@@ -9,9 +9,6 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Jobs that wait for a thread, at most; more callers wait in [`Workers::run`].
 const QUEUE_JOBS: usize = 1024;
-/// How much the threads give way (nice value): a put that waits for its acknowledgement comes before
-/// compression and guests, which keep the cores busy for as long as there is a backlog.
-const NICE: i32 = 10;
 
 /// A fixed pool of threads. Cloning shares it; the threads end when the last clone is gone.
 #[derive(Debug, Clone)]
@@ -25,16 +22,18 @@ pub struct Workers {
 pub struct WorkersGone;
 
 impl Workers {
-    /// Starts `threads` threads called `name`.
+    /// Starts `threads` threads called `name` that give way to others by the nice value `nice`, from 0 to 19: a
+    /// put that waits for its acknowledgement comes before compression and guests, which keep the cores busy
+    /// for as long as there is a backlog.
     ///
     /// # Errors
     /// When the operating system refuses a thread.
-    pub fn start(name: &str, threads: usize) -> io::Result<Self> {
+    pub fn start(name: &str, threads: usize, nice: i32) -> io::Result<Self> {
         let (queue, jobs) = crossbeam_channel::bounded::<Job>(QUEUE_JOBS);
         for _ in 0..threads.max(1) {
             let jobs = jobs.clone();
             crate::thread(name, move || {
-                give_way();
+                give_way(nice);
                 for job in jobs {
                     job();
                 }
@@ -74,9 +73,9 @@ impl Workers {
 
 /// Lowers the priority of this thread, if it is not lower already. On Linux a nice value belongs to a
 /// thread, not to its process.
-fn give_way() {
+fn give_way(nice: i32) {
     let thread = Some(rustix::thread::gettid());
-    let lower = |nice| if nice < NICE { rustix::process::setpriority_process(thread, NICE) } else { Ok(()) };
+    let lower = |is| if is < nice { rustix::process::setpriority_process(thread, nice) } else { Ok(()) };
     if let Err(error) = rustix::process::getpriority_process(thread).and_then(lower) {
         tracing::warn!(%error, "a worker thread keeps its priority: acknowledgements will wait behind it");
     }
@@ -88,14 +87,14 @@ mod tests {
 
     #[tokio::test]
     async fn the_threads_give_way() {
-        let workers = Workers::start("test", 1).expect("threads");
+        let workers = Workers::start("test", 1, 10).expect("threads");
         let nice = workers.run(|| rustix::process::getpriority_process(Some(rustix::thread::gettid()))).await;
-        assert!(nice.expect("a thread").expect("a priority") >= NICE);
+        assert!(nice.expect("a thread").expect("a priority") >= 10);
     }
 
     #[tokio::test]
     async fn answers_come_back_and_a_panic_does_not_end_the_thread() {
-        let workers = Workers::start("test", 1).expect("threads");
+        let workers = Workers::start("test", 1, 10).expect("threads");
         let doomed = workers.clone();
         #[expect(clippy::disallowed_methods, reason = "the test catches the panic in a task of its own")]
         let panicked = tokio::spawn(async move { doomed.run(|| panic!("on purpose")).await }).await;

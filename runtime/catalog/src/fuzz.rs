@@ -48,6 +48,7 @@ fn some_entries() -> Vec<Vec<u8>> {
         latest: 1,
         last_revision: 2,
         last_update: LastUpdate::InProgress(2),
+        deploying: None,
         revision_id: text("r"),
         versions: BTreeMap::new(),
         last_version: 0,

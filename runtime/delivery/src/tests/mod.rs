@@ -7,6 +7,7 @@ mod differing;
 mod faults;
 mod lives;
 mod parked;
+mod partitions;
 mod places;
 mod remake;
 mod store;

@@ -88,8 +88,10 @@ impl Functions {
         let _stored = self.storing.read();
         let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config, true)?;
         let now_ms = self.clock.now_ms();
+        // The catalog gives the id.
         let revision = Revision {
             function: new.name.clone(),
+            function_id: 0,
             number: 1,
             created_ms: now_ms,
             code,
@@ -97,6 +99,7 @@ impl Functions {
             state: BuildState::Building,
         };
         let mut function = Function {
+            id: 0,
             name: new.name,
             arn,
             created_ms: now_ms,

@@ -26,8 +26,8 @@ impl Functions {
                 self.function(name)?;
                 let (functions, gone) = (Arc::clone(self), name.to_owned());
                 millrace_tasks::blocking(move || {
-                    functions.catalog.remove_function(&gone)?;
-                    functions.state.forget(&gone).map_err(Error::from)
+                    let gone = functions.catalog.remove_function(&gone)?;
+                    functions.state.forget(&gone.owner()).map_err(Error::from)
                 })
                 .await?;
                 self.forget(name);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_catalog::{Catalog, Function, Revision, State};
+use millrace_catalog::{Catalog, EventId, Function, Revision, Snapshot, State};
 use millrace_log::Disk;
 use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
@@ -28,7 +28,7 @@ use crate::threads::Threads;
 
 /// How often what nobody uses is looked for.
 const SWEEP: Duration = Duration::from_secs(15);
-/// Events that were taken and not yet looked at: their numbers.
+/// Events that were taken and not yet looked at: their ids.
 const EVENT_QUEUE: usize = 1_024;
 /// Time that running events and builds get at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -91,7 +91,7 @@ pub struct Functions {
     pub(crate) to_build: Arc<Notify>,
     /// Told when a function's configuration or state has changed.
     pub(crate) changed: watch::Sender<()>,
-    pub(crate) event_came: mpsc::Sender<u64>,
+    pub(crate) event_came: mpsc::Sender<EventId>,
     pub(crate) tasks: Tasks,
 }
 
@@ -101,16 +101,28 @@ impl std::fmt::Debug for Functions {
     }
 }
 
+/// Forgets the state and the events of functions whose deletion was cut short.
+fn forget_gone(state: &State, snapshot: &Snapshot) -> Result<(), Error> {
+    let gone = state.retain(&snapshot.functions().map(|function| function.owner()).collect())?;
+    if !gone.is_empty() {
+        tracing::info!(?gone, "state and events of deleted functions were removed");
+    }
+    Ok(())
+}
+
 impl Functions {
     /// Opens the folder, removes what a half-done deploy left, goes on with builds and events that wait.
     /// Blocks on disk; needs a tokio runtime.
     ///
     /// # Errors
-    /// When the folder cannot be made or read, or there are no threads.
+    /// When the folder or the state cannot be made or read, or there are no threads.
     pub fn start(parts: FunctionParts) -> Result<Arc<Self>, Error> {
         let files = Files::open(parts.dir, parts.disk)?;
         let snapshot = parts.catalog.snapshot();
         files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
+        forget_gone(&parts.state, &snapshot)?;
+        // Before anybody can add to them: none is found here and told as well.
+        let waiting = parts.state.events()?;
         let (event_came, events) = mpsc::channel(EVENT_QUEUE);
         let functions = Arc::new(Self {
             catalog: parts.catalog,
@@ -141,7 +153,7 @@ impl Functions {
         functions
             .tasks
             .spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), Arc::clone(&functions.to_build)));
-        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), events));
+        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), waiting, events));
         let sweeper = Arc::downgrade(&functions);
         functions.tasks.spawn("function-sweep", async move {
             loop {

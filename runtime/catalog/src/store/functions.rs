@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::WriteTransaction;
+use redb::{ReadableTable, WriteTransaction};
 
-use super::{Catalog, FUNCTIONS, REVISIONS, Snapshot, limit, put};
+use super::{Catalog, FUNCTIONS, META, REVISIONS, Snapshot, limit, put};
 use crate::{Error, FUNCTIONS_MAX, Function, REVISIONS_MAX, Revision};
 
 /// A function with its revisions.
@@ -31,11 +31,11 @@ pub struct FunctionEdit {
 }
 
 impl Catalog {
-    /// Adds a function with its first revision.
+    /// Adds a function with its first revision; its id is given here.
     ///
     /// # Errors
     /// [`Error::FunctionExists`], [`Error::Limit`], [`Error::Storage`].
-    pub fn create_function(&self, function: Function, revision: Revision) -> Result<Arc<Function>, Error> {
+    pub fn create_function(&self, mut function: Function, mut revision: Revision) -> Result<Arc<Function>, Error> {
         let database = self.database.lock();
         let snapshot = self.snapshot.load();
         if snapshot.functions.contains_key(&function.name) {
@@ -44,6 +44,12 @@ impl Catalog {
         limit("functions", snapshot.functions.len(), FUNCTIONS_MAX)?;
         snapshot.room_for_revision()?;
         let write = database.begin_write()?;
+        {
+            let mut meta = write.open_table(META)?;
+            function.id = meta.get("next_function_id")?.map_or(1, |v| v.value());
+            meta.insert("next_function_id", function.id + 1)?;
+        }
+        revision.function_id = function.id;
         put(&write, FUNCTIONS, "functions", &function.name, &function)?;
         put_revision(&write, &revision)?;
         write.commit()?;
@@ -91,11 +97,11 @@ impl Catalog {
         Ok(answer)
     }
 
-    /// Forgets a function and its revisions.
+    /// Forgets a function and its revisions; answers what it was.
     ///
     /// # Errors
     /// [`Error::NoFunction`], [`Error::Storage`].
-    pub fn remove_function(&self, name: &str) -> Result<(), Error> {
+    pub fn remove_function(&self, name: &str) -> Result<Arc<Function>, Error> {
         let database = self.database.lock();
         let snapshot = self.snapshot.load();
         let old = snapshot.functions.get(name).ok_or_else(|| Error::NoFunction { name: name.to_owned() })?;
@@ -105,8 +111,9 @@ impl Catalog {
             write.open_table(REVISIONS)?.remove(key(name, *number).as_str())?;
         }
         write.commit()?;
+        let gone = Arc::clone(&old.function);
         self.publish(|s| drop(s.functions.remove(name)));
-        Ok(())
+        Ok(gone)
     }
 }
 

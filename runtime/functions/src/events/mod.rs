@@ -100,3 +100,6 @@ impl Functions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

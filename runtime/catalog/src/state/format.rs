@@ -43,7 +43,7 @@ fn move_events(write: &WriteTransaction) -> Result<u64, Error> {
         for entry in first.iter()? {
             let (number, row) = entry?;
             let event = serde_json::from_slice::<QueuedEvent>(row.value());
-            let owner = event.map_or(UNREADABLE.to_owned(), |event| event.function);
+            let owner = event.map_or_else(|_| UNREADABLE.to_owned(), |event| event.function);
             let (events, bytes) = queued.get(owner.as_str())?.map_or((0, 0), |v| v.value());
             queued.insert(owner.as_str(), (events + 1, bytes + row.value().len() as u64))?;
             queue.insert((owner.as_str(), number.value()), row.value())?;

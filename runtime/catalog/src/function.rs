@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 /// A function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
+    /// The catalog gives it: no other function ever has the same, of whatever name. 0 for those that were made before
+    /// there were ids.
+    #[serde(default)]
+    pub id: u64,
     /// Its name, 1–64 of `[a-zA-Z0-9_-]`.
     pub name: String,
     /// Its ARN, without a qualifier.
@@ -42,6 +46,19 @@ pub struct Function {
     pub event_configs: BTreeMap<String, EventConfig>,
     /// A revision that runs beside the live one, unseen.
     pub shadow: Option<Shadow>,
+}
+
+impl Function {
+    /// Whose its state and its events are: a function of the same name that comes after it is somebody else.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        owner(&self.name, self.id)
+    }
+}
+
+/// Names have no `#`.
+fn owner(name: &str, id: u64) -> String {
+    if id == 0 { name.to_owned() } else { format!("{name}#{id}") }
 }
 
 /// `LastUpdateStatus`, and what it is about.
@@ -99,8 +116,6 @@ pub struct EventConfig {
     pub retries: Option<u32>,
     /// `MaximumEventAgeInSeconds`, 60–21,600.
     pub age_s: Option<u32>,
-    /// `DestinationConfig.OnSuccess.Destination`.
-    pub on_success: Option<String>,
     /// `DestinationConfig.OnFailure.Destination`.
     pub on_failure: Option<String>,
     /// When it was set, milliseconds since the Unix epoch.
@@ -121,6 +136,9 @@ pub struct Shadow {
 pub struct Revision {
     /// The function's name.
     pub function: String,
+    /// The function's id.
+    #[serde(default)]
+    pub function_id: u64,
     /// 1, 2, …; higher than that of any function of this name before.
     pub number: u32,
     /// When it was made, milliseconds since the Unix epoch.
@@ -131,6 +149,14 @@ pub struct Revision {
     pub config: Configuration,
     /// Whether it can run.
     pub state: BuildState,
+}
+
+impl Revision {
+    /// [`Function::owner`] of its function.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        owner(&self.function, self.function_id)
+    }
 }
 
 /// A module: as it was given, and the component that was made of it.

@@ -18,7 +18,7 @@ pub use model::{
     Buffering, Conversion, DynamicPartitioning, FunctionCall, InputFormat, NewStream, ObjectDestination, ParquetOutput,
     Processing, SchemaChoice, Stream, StreamStatus, Table,
 };
-pub use state::{QueuedEvent, State};
+pub use state::{EventId, QueuedEvent, State};
 pub use store::{Catalog, FunctionEdit, Place, Snapshot};
 
 /// Streams one server holds (`reference/firehose.md` section 3: 5,000 a region).

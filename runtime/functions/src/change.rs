@@ -104,8 +104,10 @@ impl Functions {
     /// A new function and its first revision, which has this number.
     fn first(&self, new: NewFunction, code: Code, number: u32) -> (Function, Revision) {
         let now_ms = self.clock.now_ms();
+        // The catalog gives the id.
         let revision = Revision {
             function: new.name.clone(),
+            function_id: 0,
             number,
             created_ms: now_ms,
             code,
@@ -113,6 +115,7 @@ impl Functions {
             state: BuildState::Building,
         };
         let mut function = Function {
+            id: 0,
             arn: self.arn(&new.name),
             name: new.name,
             created_ms: now_ms,

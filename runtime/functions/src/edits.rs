@@ -61,8 +61,8 @@ impl Functions {
 
     /// Deletes a function whole, but for its files.
     pub(crate) fn delete_blocking(&self, name: &str) -> Result<(), Error> {
-        self.catalog.remove_function(name)?;
-        let forgotten = self.state.forget(name).map_err(Error::from);
+        let gone = self.catalog.remove_function(name)?;
+        let forgotten = self.state.forget(&gone.owner()).map_err(Error::from);
         self.loaded.forget(name);
         self.meters.forget(name);
         self.logs.forget(name);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millrace_catalog::{Catalog, Function, Revision, State};
+use millrace_catalog::{Catalog, EventId, Function, Revision, Snapshot, State};
 use millrace_log::Disk;
 use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
@@ -28,7 +28,7 @@ use crate::threads::Threads;
 
 /// How often what nobody uses is looked for.
 const SWEEP: Duration = Duration::from_secs(15);
-/// Events that were taken and not yet looked at: their numbers.
+/// Events that were taken and not yet looked at: their ids.
 const EVENT_QUEUE: usize = 1_024;
 /// Time in which what runs beside the calls comes to its next wait, at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -95,7 +95,7 @@ pub struct Functions {
     pub(crate) changed: watch::Sender<()>,
     /// Files lie there that nothing names.
     pub(crate) unused_files: AtomicBool,
-    pub(crate) event_came: mpsc::Sender<u64>,
+    pub(crate) event_came: mpsc::Sender<EventId>,
     pub(crate) tasks: Tasks,
 }
 
@@ -105,17 +105,29 @@ impl std::fmt::Debug for Functions {
     }
 }
 
+/// Forgets the state and the events of functions whose deletion was cut short.
+fn forget_gone(state: &State, snapshot: &Snapshot) -> Result<(), Error> {
+    let gone = state.retain(&snapshot.functions().map(|function| function.owner()).collect())?;
+    if !gone.is_empty() {
+        tracing::info!(?gone, "state and events of deleted functions were removed");
+    }
+    Ok(())
+}
+
 impl Functions {
     /// Opens the folder, takes back deploys that were cut, goes on with builds and events that wait.
     /// Blocks on disk; needs a tokio runtime.
     ///
     /// # Errors
-    /// When the folder cannot be made or read, or there are no threads.
+    /// When the folder or the state cannot be made or read, or there are no threads.
     pub fn start(parts: FunctionParts) -> Result<Arc<Self>, Error> {
         let files = Files::open(parts.dir, parts.disk)?;
         crate::deploy::take_back_all(&parts.catalog)?;
         let snapshot = parts.catalog.snapshot();
         files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
+        forget_gone(&parts.state, &snapshot)?;
+        // Before anybody can add to them: none is found here and told as well.
+        let waiting = parts.state.events()?;
         let (event_came, events) = mpsc::channel(EVENT_QUEUE);
         let functions = Arc::new(Self {
             catalog: parts.catalog,
@@ -148,7 +160,7 @@ impl Functions {
         functions
             .tasks
             .spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), Arc::clone(&functions.to_build)));
-        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), events));
+        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), waiting, events));
         let sweeper = Arc::downgrade(&functions);
         functions.tasks.spawn("function-sweep", async move {
             loop {

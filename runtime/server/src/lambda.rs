@@ -436,12 +436,11 @@ impl LambdaBackend for ServerLambda {
 
     async fn put_event_config(&self, target: &Target, config: EventConfig) -> Result<EventConfigInfo, LambdaError> {
         if let Some(destination) = &config.on_failure {
-            Functions::check_destination(destination).map_err(refused)?;
+            self.functions.check_destination(&target.name, destination).map_err(refused)?;
         }
         let stored = StoredEvents {
             retries: config.retries_max,
             age_s: config.age_max_s,
-            on_success: None,
             on_failure: config.on_failure,
             modified_ms: self.functions.now_ms(),
         };

@@ -34,8 +34,9 @@ pub struct FunctionEdit {
 }
 
 impl Catalog {
-    /// Adds the function `name` with its first revision; `make` is given the revision's number. A function that is
-    /// made again under an old name goes on behind the old one's numbers: name and number never stand for two codes.
+    /// Adds the function `name` with its first revision. `make` is given the revision's number: a function that is
+    /// made again under an old name goes on behind the old one's numbers, so that name and number never stand for two
+    /// codes. The id is given here.
     ///
     /// # Errors
     /// [`Error::FunctionExists`], [`Error::Limit`], [`Error::Storage`].
@@ -52,13 +53,16 @@ impl Catalog {
         limit("functions", snapshot.functions.len(), FUNCTIONS_MAX)?;
         snapshot.room_for_revision()?;
         let write = database.begin_write()?;
-        let deleted = {
-            let meta = write.open_table(META)?;
-            meta.get(LAST_DELETED)?.map_or(0, |v| v.value())
+        let (deleted, id) = {
+            let mut meta = write.open_table(META)?;
+            let id = meta.get("next_function_id")?.map_or(1, |v| v.value());
+            meta.insert("next_function_id", id + 1)?;
+            (meta.get(LAST_DELETED)?.map_or(0, |v| v.value()), id)
         };
         let first = u32::try_from(deleted + 1)
             .map_err(|_| Error::Limit { what: "revisions ever made", limit: u32::MAX as usize })?;
-        let (function, revision) = make(first);
+        let (mut function, mut revision) = make(first);
+        (function.id, revision.function_id) = (id, id);
         put(&write, FUNCTIONS, "functions", &function.name, &function)?;
         put_revision(&write, &revision)?;
         write.commit()?;
@@ -106,11 +110,11 @@ impl Catalog {
         Ok(answer)
     }
 
-    /// Forgets a function and its revisions.
+    /// Forgets a function and its revisions; answers what it was.
     ///
     /// # Errors
     /// [`Error::NoFunction`], [`Error::Storage`].
-    pub fn remove_function(&self, name: &str) -> Result<(), Error> {
+    pub fn remove_function(&self, name: &str) -> Result<Arc<Function>, Error> {
         let database = self.database.lock();
         let snapshot = self.snapshot.load();
         let old = snapshot.functions.get(name).ok_or_else(|| Error::NoFunction { name: name.to_owned() })?;
@@ -125,8 +129,9 @@ impl Catalog {
             write.open_table(REVISIONS)?.remove(key(name, *number).as_str())?;
         }
         write.commit()?;
+        let gone = Arc::clone(&old.function);
         self.publish(|s| drop(s.functions.remove(name)));
-        Ok(())
+        Ok(gone)
     }
 }
 

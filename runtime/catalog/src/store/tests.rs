@@ -56,6 +56,7 @@ fn streams_survive_and_ids_are_not_reused() {
 
 fn function(name: &str) -> (Function, Revision) {
     let function = Function {
+        id: 0,
         name: name.into(),
         arn: format!("arn:aws:lambda:us-east-1:000000000000:function:{name}"),
         created_ms: 1,
@@ -82,7 +83,7 @@ fn function(name: &str) -> (Function, Revision) {
     };
     let config = Configuration::default();
     let state = BuildState::Building;
-    (function, Revision { function: name.into(), number: 1, created_ms: 1, code, config, state })
+    (function, Revision { function: name.into(), function_id: 0, number: 1, created_ms: 1, code, config, state })
 }
 
 #[test]
@@ -120,6 +121,11 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     drop(catalog);
     let catalog = open(dir.path());
     check(&catalog.snapshot());
+    let gone = catalog.remove_function("f").expect("removed");
+    let (f, first) = function("f");
+    let next = catalog.create_function(f, first).expect("made again");
+    assert_ne!(gone.owner(), next.owner(), "the next of a name is somebody else");
+    assert_eq!(catalog.snapshot().revision("f", 1).expect("there").owner(), next.owner());
     catalog.remove_function("f").expect("removed");
     assert!(matches!(catalog.remove_function("f"), Err(Error::NoFunction { .. })));
     drop(catalog);

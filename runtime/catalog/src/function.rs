@@ -23,6 +23,9 @@ pub struct Function {
     pub last_revision: u32,
     /// What became of the last change of `$LATEST`.
     pub last_update: LastUpdate,
+    /// A deploy under way. What it makes is seen by nobody before all of it is there.
+    #[serde(default)]
+    pub deploying: Option<Deploying>,
     /// `RevisionId` of `$LATEST`: another one after each change.
     pub revision_id: String,
     /// Published versions by number.
@@ -52,6 +55,15 @@ pub enum LastUpdate {
     Failed(BuildFailure),
 }
 
+/// A deploy under way: cut before it is done, it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deploying {
+    /// The revision that it has made.
+    pub revision: u32,
+    /// [`Function::last_update`] before it; `None` when the deploy made the function.
+    pub before: Option<LastUpdate>,
+}
+
 /// A published version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
@@ -70,7 +82,7 @@ pub struct Published {
 pub struct Alias {
     /// The version that gets what is left.
     pub version: u32,
-    /// The second version and its share, above 0 and below 1.
+    /// The second version and its share, from 0 to 1.
     pub canary: Option<(u32, f64)>,
     /// `Description`.
     pub description: String,
@@ -109,7 +121,7 @@ pub struct Shadow {
 pub struct Revision {
     /// The function's name.
     pub function: String,
-    /// 1, 2, …
+    /// 1, 2, …; higher than that of any function of this name before.
     pub number: u32,
     /// When it was made, milliseconds since the Unix epoch.
     pub created_ms: i64,

@@ -13,7 +13,7 @@ use millrace_types::MIB;
 use parking_lot::Mutex;
 
 use crate::error::chain;
-use crate::granted::{OwnHosts, OwnState};
+use crate::granted::{NoHosts, OnlyRead, OwnHosts, OwnState};
 use crate::meters::Meter;
 use crate::{Error, Functions};
 
@@ -100,13 +100,17 @@ impl Functions {
         blocking(move || functions.load(&revision)).await
     }
 
-    /// What a revision gives its function besides the module.
-    fn setup(self: &Arc<Self>, revision: &Revision) -> Setup {
+    /// What a revision gives its function besides the module; for a run that is to leave no trace, the same
+    /// without its effects.
+    pub(crate) fn setup(&self, revision: &Revision, effects: bool) -> Setup {
         let config = &revision.config;
-        let key_value: Option<Arc<dyn KeyValue>> =
-            config.key_value.then(|| Arc::new(OwnState::new(&self.state, &revision.function)) as _);
+        let state = || OwnState::new(&self.state, &revision.function);
+        let key_value = config.key_value.then(|| -> Arc<dyn KeyValue> {
+            if effects { Arc::new(state()) } else { Arc::new(OnlyRead(state())) }
+        });
+        let own_hosts = || OwnHosts::new(&self.outbound, &revision.function, &config.http_hosts);
         let http = (!config.http_hosts.is_empty()).then(|| Http {
-            outbound: Arc::new(OwnHosts::new(&self.outbound, &revision.function, &config.http_hosts)),
+            outbound: if effects { Arc::new(own_hosts()) } else { Arc::new(NoHosts) },
             hosts: config.http_hosts.clone(),
         });
         Setup {
@@ -130,7 +134,7 @@ impl Functions {
             );
             refused(source)
         })?;
-        let function = Function::with(module, self.setup(revision));
+        let function = Function::with(module, self.setup(revision, true));
         let meter = self.meters.of(&revision.function, revision.number);
         let live = Live { revision: Arc::clone(revision), function, meter, used_ms: AtomicU64::new(0) };
         Ok(self.loaded.put(live, self.clock.monotonic()))

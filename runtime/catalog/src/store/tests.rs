@@ -62,6 +62,7 @@ fn function(name: &str) -> (Function, Revision) {
         latest: 1,
         last_revision: 1,
         last_update: LastUpdate::Successful,
+        deploying: None,
         revision_id: "r".into(),
         versions: BTreeMap::new(),
         last_version: 0,
@@ -89,8 +90,12 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     let dir = tempfile::tempdir().expect("dir");
     let catalog = open(dir.path());
     let (f, first) = function("f");
-    catalog.create_function(f.clone(), first.clone()).expect("made");
-    assert!(matches!(catalog.create_function(f, first), Err(Error::FunctionExists { .. })));
+    let make = |number| {
+        assert_eq!(number, 1);
+        (f.clone(), first.clone())
+    };
+    catalog.create_function("f", make).expect("made");
+    assert!(matches!(catalog.create_function("f", make), Err(Error::FunctionExists { .. })));
     let refused = catalog.edit_function("f", |edit| {
         edit.function.latest = 9;
         Err::<(), _>(Error::Closed)
@@ -120,6 +125,22 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     drop(catalog);
     let snapshot = open(dir.path()).snapshot();
     assert_eq!((snapshot.functions().count(), snapshot.revisions().count()), (0, 0));
+}
+
+#[test]
+fn name_and_number_of_a_revision_never_stand_for_two_codes() {
+    let dir = tempfile::tempdir().expect("dir");
+    let make = |number| {
+        let (mut f, mut first) = function("f");
+        (f.latest, f.last_revision, first.number) = (number, number + 4, number);
+        (f, first)
+    };
+    let catalog = open(dir.path());
+    assert_eq!(catalog.create_function("f", make).expect("made").latest, 1);
+    catalog.remove_function("f").expect("removed");
+    drop(catalog);
+    let catalog = open(dir.path());
+    assert_eq!(catalog.create_function("f", make).expect("made again").latest, 6);
 }
 
 #[test]

@@ -284,7 +284,8 @@ fn same_world(code: &Code, wanted: Option<&str>) -> Result<(), Error> {
         Some(wanted) if wanted != code.world => Err(Error::invalid(
             "function.world",
             format!(
-                "Handler names the world {wanted}, but the module exports that of {}: set Handler to {}",
+                "Handler names the world {wanted}, but the module exports that of {}: a function keeps its world, so \
+                 create one with Handler {} for this module (under the same name when the other is deleted)",
                 code.world, code.world
             ),
         )),

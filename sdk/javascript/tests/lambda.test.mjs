@@ -36,11 +36,22 @@ test('a context is what Lambda gives', () => {
 test('each way of answering is honoured', () => {
   assert.equal(answer((event) => HostPromise.resolve({ got: event.a }), '{"a":1}'), '{"got":1}');
   assert.equal(answer((event, context, callback) => callback(null, { b: 2 })), '{"b":2}');
-  assert.equal(answer((event, context, callback) => void later(() => callback(null, 'later'))), '"later"');
+  assert.equal(answer((event, context, callback) => later(() => callback(null, 'later'))), '"later"');
   assert.equal(answer((event, context, callback) => void later(() => later(() => callback(null, 'much later')))), '"much later"');
   assert.equal(answer((event, context) => context.succeed('old')), '"old"');
   assert.equal(answer(() => ({ plain: true })), '{"plain":true}');
   assert.equal(answer(() => undefined), 'null');
+});
+
+test('beside a callback only a promise is an answer', () => {
+  assert.equal(answer((event, context, callback) => (later(() => callback(null, { x: 1 })), 7)), '{"x":1}');
+  assert.equal(answer((event, context, callback) => (callback(null, 'called'), { plain: true })), '"called"');
+  assert.equal(answer((event, context, callback) => ({ plain: true })), 'null');
+  assert.equal(failing((event, context, callback) => (later(() => callback(new RangeError('late'))), 7)).errorType, 'RangeError');
+  assert.equal(answer((event, context, callback) => HostPromise.resolve('promised')), '"promised"');
+  assert.equal(answer((event, context, callback) => ({ then: (kept) => kept('of another make') })), '"of another make"');
+  assert.equal(answer((event, context, callback) => (callback(null, 'first'), HostPromise.resolve('second'))), '"first"');
+  assert.equal(answer((event, context) => void later(() => later(() => context.succeed('late')))), '"late"');
 });
 
 test('errors are told as Lambda does', () => {

@@ -3,8 +3,8 @@
 import * as host from './host.js';
 import { NeverSettles, UnhandledRejection, isThenable, settle } from './promise.js';
 
-/** What a Lambda's ARN says here; nobody looks at region and account. */
-const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:';
+/** The account of a function's ARN: a call does not say it. */
+const ACCOUNT = '000000000000';
 
 /** An error of the invocation. */
 export class Failure extends Error {
@@ -28,7 +28,7 @@ export function contextOf(call, done) {
     functionName: call.functionName,
     functionVersion: call.functionVersion,
     memoryLimitInMB: String(Number(BigInt(call.memoryLimitBytes) >> 20n)),
-    invokedFunctionArn: ARN + call.functionName + qualifier,
+    invokedFunctionArn: `arn:aws:lambda:${host.region()}:${ACCOUNT}:function:${call.functionName}${qualifier}`,
     logGroupName: `/aws/lambda/${call.functionName}`,
     logStreamName: `[${call.functionVersion}]${call.requestId}`,
     clientContext: call.clientContext ? JSON.parse(call.clientContext) : undefined,

@@ -26,7 +26,10 @@ const failing = (handler, event) => {
 test('a context is what Lambda gives', () => {
   const context = contextOf(call);
   assert.deepEqual([context.awsRequestId, context.functionName, context.functionVersion, context.memoryLimitInMB], ['r-1', 'f', '$LATEST', '128']);
-  assert.equal(context.invokedFunctionArn, 'arn:aws:lambda:us-east-1:000000000000:function:f');
+  delete process.env.AWS_REGION;
+  assert.equal(contextOf(call).invokedFunctionArn, 'arn:aws:lambda:us-east-1:000000000000:function:f');
+  process.env.AWS_REGION = 'eu-west-1';
+  assert.equal(contextOf(call).invokedFunctionArn, 'arn:aws:lambda:eu-west-1:000000000000:function:f');
   assert.ok(contextOf({ ...call, functionVersion: '3' }).invokedFunctionArn.endsWith(':f:3'));
   assert.ok(context.getRemainingTimeInMillis() > 0);
   assert.equal(contextOf({ ...call, deadlineMs: 1n }).getRemainingTimeInMillis(), 0);

@@ -5,6 +5,7 @@
 import { Buffer, TextDecoder, TextEncoder } from './buffer.js';
 import * as host from './host.js';
 import { format } from './inspect.js';
+import * as json from './json.js';
 import { HostPromise, enqueue, later } from './promise.js';
 
 /** Random bytes that are asked for at a time. */
@@ -152,6 +153,7 @@ export function install(target = globalThis) {
   randomness(target);
   timers(target);
   logs(target);
+  json.install(target);
   target.Promise = HostPromise;
   target.global = target;
   Object.assign(target, { Buffer, TextDecoder, TextEncoder });

@@ -52,6 +52,11 @@ const actions = {
     const settled = await Promise.allSettled([deep('throw'), deep('kept')]);
     return [...order, ...settled.map(({ status }) => status), await deep('throw').catch((error) => error.message)];
   },
+  // JSON of as many levels as are read, written again; and of more.
+  deep: () => [
+    JSON.stringify(JSON.parse('{"a":'.repeat(1000) + '1' + '}'.repeat(1000))).length,
+    ...['[', '{"a":', '[{"a":'].map((open) => refused(() => JSON.parse(open.repeat(50_000)))),
+  ],
   raise: () => deep('throw'),
   never: () => new Promise(() => {}),
   unhandled: () => void Promise.reject(new Error('nobody listens')),

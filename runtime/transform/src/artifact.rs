@@ -57,8 +57,29 @@ pub fn seal(code: &[u8], key: &ArtifactKey) -> Result<Vec<u8>, Error> {
     Ok(file)
 }
 
+/// Machine code that may be mapped: it is what the compiler made, for this engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verified<'a>(&'a [u8]);
+
+impl<'a> Verified<'a> {
+    /// Code that this process compiled itself.
+    pub(crate) fn compiled_here(code: &'a [u8]) -> Self {
+        Self(code)
+    }
+
+    /// Code that a worker got through its socket. The server sends what it has verified, and the other
+    /// end of the socket was never held by anyone else.
+    pub(crate) fn from_the_server(code: &'a [u8]) -> Self {
+        Self(code)
+    }
+
+    pub(crate) fn code(self) -> &'a [u8] {
+        self.0
+    }
+}
+
 /// The code in `file`, when this server wrote it for `engine`.
-pub(crate) fn open<'a>(file: &'a [u8], key: &ArtifactKey, engine: &Engine) -> Result<&'a [u8], Error> {
+pub(crate) fn open<'a>(file: &'a [u8], key: &ArtifactKey, engine: &Engine) -> Result<Verified<'a>, Error> {
     let (Some(head), Some(mac), Some(code)) = (file.get(..MAC_AT), file.get(MAC_AT..CODE_AT), file.get(CODE_AT..))
     else {
         return Err(Error::Artifact);
@@ -69,7 +90,7 @@ pub(crate) fn open<'a>(file: &'a [u8], key: &ArtifactKey, engine: &Engine) -> Re
     if !head.starts_with(MAGIC) || head.get(ENGINE_AT..) != Some(&fingerprint(engine)[..]) {
         return Err(Error::Recompile);
     }
-    Ok(code)
+    Ok(Verified(code))
 }
 
 /// SHA-256 of everything that decides whether code fits an engine: version, features, processor.
@@ -99,7 +120,7 @@ mod tests {
         let engine = engine::compiling().unwrap();
         let key = ArtifactKey::new(&[7; 32]);
         let file = seal(b"code", &key).unwrap();
-        assert_eq!(open(&file, &key, &engine).unwrap(), b"code");
+        assert_eq!(open(&file, &key, &engine).unwrap().code(), b"code");
         assert!(matches!(open(&file, &ArtifactKey::new(&[8; 32]), &engine), Err(Error::Artifact)));
         for at in 0..file.len() {
             let mut other = file.clone();

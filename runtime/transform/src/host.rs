@@ -10,11 +10,13 @@ use parking_lot::{Condvar, Mutex};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
 use wasmtime::{Engine, EngineWeak};
 
+use crate::artifact::Verified;
 use crate::call::{Caller, Setup};
 use crate::error::io_error;
 use crate::function::Instance;
 use crate::guest::{self, Guest, Shared};
-use crate::{ArtifactKey, Error, HostSettings, Limits, World, artifact, engine};
+use crate::isolate::Isolated;
+use crate::{ArtifactKey, Error, HostSettings, Isolation, Limits, World, artifact, engine};
 
 /// Bytes of a compiled function's file, at most: JavaScript's and Python's have about 40 MB.
 const ARTIFACT_BYTES_MAX: u64 = 1 << 30;
@@ -24,7 +26,10 @@ pub struct Host {
     engine: Engine,
     linker: Linker<Guest>,
     ticker: Arc<Ticker>,
-    tick: Duration,
+    pub(crate) tick: Duration,
+    pub(crate) keep_resident_bytes: usize,
+    /// Functions run in processes of their own; this one has no pool, then.
+    isolation: Option<Isolation>,
     /// Fuel is counted.
     pub(crate) deterministic: bool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -46,7 +51,35 @@ impl Host {
     /// [`Error::Engine`] when the machine does not give the address space, [`Error::Io`] when it
     /// gives no thread.
     pub fn new(settings: &HostSettings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Arc<Self>, Error> {
-        let engine = engine::running(settings)?;
+        Self::with(engine::running(settings)?, settings, clock, entropy, None)
+    }
+
+    /// A host whose functions run in processes of their own, with the same answers: as many at once as
+    /// [`HostSettings::calls_max`], and [`HostSettings::warm_max`] that wait for a call. Clock and
+    /// randomness of the functions are the machine's.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; [`Error::Engine`] when `settings` ask for a deterministic host, which would need
+    /// clock and randomness of the caller's.
+    pub fn isolated(
+        settings: &HostSettings,
+        isolation: Isolation,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Arc<Self>, Error> {
+        if settings.deterministic {
+            return Err(Error::Engine("a deterministic host runs its functions itself".to_owned()));
+        }
+        Self::with(engine::compiling()?, settings, clock, entropy, Some(isolation))
+    }
+
+    fn with(
+        engine: Engine,
+        settings: &HostSettings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        isolation: Option<Isolation>,
+    ) -> Result<Arc<Self>, Error> {
         let mut linker = Linker::new(&engine);
         guest::link(&mut linker).map_err(|error| Error::Engine(format!("{error:#}")))?;
         let tick = settings.epoch_tick.max(Duration::from_millis(1));
@@ -59,6 +92,8 @@ impl Host {
             linker,
             ticker,
             tick,
+            keep_resident_bytes: settings.keep_resident_bytes,
+            isolation,
             deterministic: settings.deterministic,
             clock,
             entropy,
@@ -91,27 +126,42 @@ impl Host {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_bytes(self: &Arc<Self>, file: &[u8], key: &ArtifactKey) -> Result<Arc<Module>, Error> {
-        let code = artifact::open(file, key, &self.engine)?;
+        self.load_verified(artifact::open(file, key, &self.engine)?)
+    }
+
+    /// Loads code that may be mapped.
+    pub(crate) fn load_verified(self: &Arc<Self>, code: Verified<'_>) -> Result<Arc<Module>, Error> {
+        if let Some(isolation) = &self.isolation {
+            let isolated = Isolated { isolation: isolation.clone(), code: code.code().into() };
+            let world = isolated.probe(self, None)?;
+            return Ok(Arc::new(Module { host: Arc::clone(self), world, code: Code::Isolated(isolated) }));
+        }
         // SAFETY: `deserialize` runs whatever machine code it is given, so `code` must be what
-        // `Engine::precompile_component` made. `artifact::open` has just verified, over these very
-        // bytes in memory (not over a file that could change between check and use), an HMAC whose
-        // key only this server holds and under which it only ever seals the output of that function;
-        // and that it was made for an engine with the same compatibility hash as ours.
+        // `Engine::precompile_component` made. A `Verified` is made in three places. `artifact::open` has
+        // verified, over these very bytes in memory (not over a file that could change between check
+        // and use), an HMAC whose key only this server holds and under which it only ever seals the
+        // output of that function; and that it was made for an engine with the same compatibility hash
+        // as ours. `from_the_server` has what a server, of this same executable, sent over a socket
+        // pair that it made for this process, and it sends the code of a `Verified` only.
+        // `compiled_here` has the output of that function itself.
         #[expect(unsafe_code, reason = "proved above")]
-        let component = unsafe { Component::deserialize(&self.engine, code) };
+        let component = unsafe { Component::deserialize(&self.engine, code.code()) };
         // Ours, and for this engine: what is left is that it does not fit the pool.
         self.prepare(&component.map_err(|error| Error::Start(format!("{error:#}")))?)
     }
 
-    /// Compiles in this process, loads and starts once under the default limits of time. For code that is trusted not to be a compile bomb: the
-    /// user's own file on the user's own machine, and tests.
+    /// Compiles in this process, loads and starts once under the default limits of time. For code that is
+    /// trusted not to be a compile bomb: the user's own file on the user's own machine, and tests.
     ///
     /// # Errors
     /// As [`crate::compile`] and [`Self::load`].
     pub fn load_component(self: &Arc<Self>, component: &[u8]) -> Result<Arc<Module>, Error> {
-        let component =
-            Component::from_binary(&self.engine, component).map_err(|error| Error::Compile(format!("{error:#}")))?;
-        let module = self.prepare(&component)?;
+        let module = if self.isolation.is_some() {
+            self.load_verified(Verified::compiled_here(&crate::compile(component)?))?
+        } else {
+            let component = Component::from_binary(&self.engine, component);
+            self.prepare(&component.map_err(|error| Error::Compile(format!("{error:#}")))?)?
+        };
         let limits = Limits { memory_bytes: usize::MAX, ..Limits::default() };
         self.try_start(&module, Setup { limits, ..Setup::default() })?;
         Ok(module)
@@ -126,7 +176,7 @@ impl Host {
             (Some(_), Some(_)) => return Err(Error::World("it exports both; a function is of one world".to_owned())),
         };
         let pre = self.linker.instantiate_pre(component).map_err(|error| Error::Start(format!("{error:#}")))?;
-        Ok(Arc::new(Module { host: Arc::clone(self), world, pre, export }))
+        Ok(Arc::new(Module { host: Arc::clone(self), world, code: Code::Here { pre, export } }))
     }
 
     /// Starts an instance with what its revision gives it, holds its export against the world and ends it:
@@ -135,8 +185,13 @@ impl Host {
     /// # Errors
     /// [`Error::Start`], with what it needs; [`Error::World`].
     pub fn try_start(self: &Arc<Self>, module: &Arc<Module>, setup: Setup) -> Result<(), Error> {
-        let checked = self.start(module, setup)?.check_type(module.world);
-        checked.map_err(|error| Error::World(format!("{error:#}")))
+        match &module.code {
+            Code::Isolated(isolated) => isolated.probe(self, Some(setup)).map(drop),
+            Code::Here { .. } => {
+                let checked = self.start(module, setup)?.check_type(module.world);
+                checked.map_err(|error| Error::World(format!("{error:#}")))
+            }
+        }
     }
 
     fn start(&self, module: &Arc<Module>, setup: Setup) -> Result<Instance, Error> {
@@ -167,8 +222,20 @@ impl Drop for Host {
 pub struct Module {
     pub(crate) host: Arc<Host>,
     pub(crate) world: World,
-    pub(crate) pre: InstancePre<Guest>,
-    pub(crate) export: ComponentExportIndex,
+    pub(crate) code: Code,
+}
+
+/// Where a module's code is.
+pub(crate) enum Code {
+    /// In this process.
+    Here {
+        /// Ready to be instantiated.
+        pre: InstancePre<Guest>,
+        /// The export of its world.
+        export: ComponentExportIndex,
+    },
+    /// In processes of its own.
+    Isolated(Isolated),
 }
 
 impl Module {

@@ -44,7 +44,7 @@ impl Default for HostSettings {
 }
 
 /// What one function may use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Linear memory of one instance, bytes.
     pub memory_bytes: usize,

@@ -138,6 +138,7 @@ mod tests {
     fn revision(number: u32, state: BuildState) -> Revision {
         Revision {
             function: "f".to_owned(),
+            function_id: 1,
             number,
             created_ms: i64::from(number),
             code: Code {

@@ -1,7 +1,7 @@
 //! The ways in which a call fails.
 
 /// Why a call gave no output. Texts are bounded and safe to show.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum CallError {
     /// The function trapped (a panic, division by zero, stack overflow, …).
     #[error("the function trapped: {trace}")]

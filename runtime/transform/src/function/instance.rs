@@ -11,7 +11,7 @@ use crate::abi::{self, BatchArg};
 use crate::call::Caller;
 use crate::error::cut;
 use crate::guest::{Guest, Shared};
-use crate::host::Module;
+use crate::host::{Code, Module};
 use crate::output::REASON_BYTES_MAX;
 use crate::{CallError, Output, World, trace};
 
@@ -42,7 +42,11 @@ impl Instance {
         deadline: Duration,
         caller: Caller,
     ) -> Result<Self, StartFailed> {
-        let mut store = Store::new(module.pre.engine(), Guest::new(Arc::clone(shared)));
+        let Code::Here { pre, export } = &module.code else {
+            let error = CallError::Host("the function runs in a process of its own".to_owned());
+            return Err(StartFailed { error, memory_high_water_bytes: 0, fuel: None });
+        };
+        let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(shared)));
         store.limiter(|guest| guest);
         store.epoch_deadline_trap();
         store.set_epoch_deadline(module.host.epochs(deadline));
@@ -50,8 +54,8 @@ impl Instance {
         let output_bytes = shared.limits.output_bytes(0);
         store.set_hostcall_fuel(output_bytes);
         let started = refuel(&mut store, module)
-            .and_then(|()| match module.pre.instantiate(&mut store) {
-                Ok(instance) => Ok(instance.get_func(&mut store, module.export)),
+            .and_then(|()| match pre.instantiate(&mut store) {
+                Ok(instance) => Ok(instance.get_func(&mut store, *export)),
                 Err(error) => Err(match trace::classify(&error, store.data(), output_bytes) {
                     // Not an answer of the guest: the pool is too small for it, a table too large.
                     CallError::Invalid(text) => CallError::Trap { trace: text },

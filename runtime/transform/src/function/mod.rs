@@ -17,6 +17,7 @@ use crate::error::cut;
 use crate::firehose::{event_to_batch, outcome_to_event};
 use crate::guest::Shared;
 use crate::host::Module;
+use crate::isolate::Workers;
 use crate::output::REASON_BYTES_MAX;
 use crate::{EVENT_BYTES_MAX, Limits, LogSink, Output, World};
 
@@ -28,6 +29,7 @@ pub struct Function {
     pub(crate) module: Arc<Module>,
     pub(crate) shared: Arc<Shared>,
     warm: Mutex<Vec<Instance>>,
+    pub(crate) workers: Workers,
 }
 
 impl std::fmt::Debug for Function {
@@ -70,7 +72,7 @@ impl Function {
         let (clock, entropy) = (Arc::clone(&module.host.clock), Arc::clone(&module.host.entropy));
         let Setup { settings, limits, log, source, key_value, http } = setup;
         let shared = Arc::new(Shared { settings, limits, log, clock, entropy, source, key_value, http });
-        Self { module, shared, warm: Mutex::new(Vec::new()) }
+        Self { module, shared, warm: Mutex::new(Vec::new()), workers: Workers::default() }
     }
 
     /// What runs.
@@ -104,6 +106,9 @@ impl Function {
             let bytes = event.len();
             return refused(format!("the event has {bytes} bytes; at most {EVENT_BYTES_MAX} are taken"));
         }
+        if let Some(isolated) = self.isolated() {
+            return self.isolated_handle(isolated, event, call, Ok);
+        }
         if self.module.world == World::Handler {
             return self.guarded(deadline, caller, |instance, module| instance.handle(module, event, deadline));
         }
@@ -127,10 +132,15 @@ impl Function {
         source: &Arc<BatchSource>,
         fits: impl FnOnce(&Output) -> bool,
     ) -> Invocation {
-        self.guarded(deadline, Caller::Batch(Arc::clone(source)), |instance, module| {
-            let output = instance.transform(module, batch, deadline)?;
+        let fitting = |output: Output| {
             let bytes_max = millrace_types::PAYLOAD_BYTES_MAX;
             if fits(&output) { Ok(output) } else { Err(CallError::OutputTooLarge { bytes_max }) }
+        };
+        if let Some(isolated) = self.isolated() {
+            return self.isolated_transform(isolated, batch, deadline, source, fitting);
+        }
+        self.guarded(deadline, Caller::Batch(Arc::clone(source)), |instance, module| {
+            instance.transform(module, batch, deadline).and_then(fitting)
         })
     }
 
@@ -141,6 +151,9 @@ impl Function {
         caller: CallContext,
         read: impl FnOnce(&[u8]) -> Result<T, CallError>,
     ) -> Invocation<T> {
+        if let Some(isolated) = self.isolated() {
+            return self.isolated_handle(isolated, event, &caller, |answer| read(&answer));
+        }
         let deadline = self.shared.limits.deadline;
         self.guarded(deadline, Caller::Event(Arc::new(caller)), |instance, module| {
             read(&instance.handle(module, event, deadline)?)
@@ -218,7 +231,8 @@ impl Function {
 
 impl Drop for Function {
     fn drop(&mut self) {
-        for _ in self.warm.get_mut().drain(..) {
+        let waiting = std::mem::take(self.warm.get_mut()).len() + self.workers.end();
+        for _ in 0..waiting {
             self.module.host.warm.give_back();
         }
     }

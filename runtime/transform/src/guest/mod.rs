@@ -17,7 +17,9 @@ use crate::wasi::Wasi;
 use crate::{CallError, Limits, abi, engine, error::cut};
 
 pub(crate) use imports::link;
+pub(crate) use outbound::REQUESTS_MAX;
 pub use outbound::{Http, Outbound, OutboundRequest, OutboundResponse};
+pub(crate) use state::Pending;
 pub use state::{KeyValue, Writes};
 
 /// Bytes of the last error line that stand beside a trap: a panic's message, as a rule.
@@ -96,7 +98,7 @@ pub(crate) struct Guest {
     request_id: Option<String>,
     host_calls: u32,
     http_requests: u32,
-    state: state::Pending,
+    state: Pending,
 }
 
 impl Guest {
@@ -108,7 +110,7 @@ impl Guest {
             request_id: None,
             host_calls: 0,
             http_requests: 0,
-            state: state::Pending::default(),
+            state: Pending::default(),
             memory_bytes: 0,
             memory_high_water_bytes: 0,
             memory_refused: false,

@@ -12,7 +12,7 @@ use super::Guest;
 use crate::abi::{self, RawRequest, RawResponse};
 
 /// Requests that one call may send.
-const REQUESTS_MAX: u32 = 50;
+pub(crate) const REQUESTS_MAX: u32 = 50;
 /// Bytes of a request's body.
 const BODY_OUT_BYTES_MAX: usize = MIB;
 /// Bytes of an answer's body.

@@ -48,18 +48,21 @@ pub trait KeyValue: Send + Sync {
 
 /// What the running call wrote.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     writes: Writes,
     bytes: usize,
 }
 
 impl Pending {
+    /// Keys that are asked of a function's state at once: a listing, and as many as a call may have deleted.
+    pub(crate) const KEYS_ASKED_MAX: usize = KEYS_LISTED_MAX + WRITES_MAX;
+
     pub(super) fn clear(&mut self) {
         self.writes.clear();
         self.bytes = 0;
     }
 
-    pub(super) fn commit(&mut self, store: Option<&dyn KeyValue>) -> Result<(), CallError> {
+    pub(crate) fn commit(&mut self, store: Option<&dyn KeyValue>) -> Result<(), CallError> {
         let Some(store) = store.filter(|_| !self.writes.is_empty()) else { return Ok(()) };
         let done = store.commit(&self.writes).map_err(CallError::State);
         self.clear();
@@ -74,7 +77,7 @@ impl Pending {
         }
     }
 
-    fn write(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
+    pub(crate) fn write(&mut self, key: &str, value: Option<&[u8]>) -> Result<(), String> {
         check_key(key)?;
         let value_bytes = value.map_or(0, <[u8]>::len);
         if value_bytes > VALUE_BYTES_MAX {

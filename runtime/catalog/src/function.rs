@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 /// A function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
-    /// The catalog gives it: no other function ever has the same, of whatever name. 0 for those that were made before
-    /// there were ids.
+    /// The number of its first revision, which no other function of its name ever had: the catalog gives it. 0 for
+    /// those that were made before there were ids.
     #[serde(default)]
-    pub id: u64,
+    pub id: u32,
     /// Its name, 1–64 of `[a-zA-Z0-9_-]`.
     pub name: String,
     /// Its ARN, without a qualifier.
@@ -27,6 +27,9 @@ pub struct Function {
     pub last_revision: u32,
     /// What became of the last change of `$LATEST`.
     pub last_update: LastUpdate,
+    /// A deploy under way. What it makes is seen by nobody before all of it is there.
+    #[serde(default)]
+    pub deploying: Option<Deploying>,
     /// `RevisionId` of `$LATEST`: another one after each change.
     pub revision_id: String,
     /// Published versions by number.
@@ -54,7 +57,7 @@ impl Function {
 }
 
 /// Names have no `#`.
-fn owner(name: &str, id: u64) -> String {
+fn owner(name: &str, id: u32) -> String {
     if id == 0 { name.to_owned() } else { format!("{name}#{id}") }
 }
 
@@ -67,6 +70,15 @@ pub enum LastUpdate {
     InProgress(u32),
     /// It could not be built; the one of `$LATEST` is live.
     Failed(BuildFailure),
+}
+
+/// A deploy under way: cut before it is done, it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deploying {
+    /// The revision that it has made.
+    pub revision: u32,
+    /// [`Function::last_update`] before it; `None` when the deploy made the function.
+    pub before: Option<LastUpdate>,
 }
 
 /// A published version.
@@ -87,7 +99,7 @@ pub struct Published {
 pub struct Alias {
     /// The version that gets what is left.
     pub version: u32,
-    /// The second version and its share, above 0 and below 1.
+    /// The second version and its share, from 0 to 1.
     pub canary: Option<(u32, f64)>,
     /// `Description`.
     pub description: String,
@@ -124,10 +136,10 @@ pub struct Shadow {
 pub struct Revision {
     /// The function's name.
     pub function: String,
-    /// The function's id.
+    /// [`Function::id`] of its function.
     #[serde(default)]
-    pub function_id: u64,
-    /// 1, 2, …
+    pub function_id: u32,
+    /// 1, 2, …; higher than that of any function of this name before.
     pub number: u32,
     /// When it was made, milliseconds since the Unix epoch.
     pub created_ms: i64,

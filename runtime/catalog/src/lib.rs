@@ -11,8 +11,8 @@ mod store;
 
 pub use error::Error;
 pub use function::{
-    Alias, BuildFailure, BuildState, Code, Configuration, EventConfig, Function, LastUpdate, Published, Revision,
-    Shadow,
+    Alias, BuildFailure, BuildState, Code, Configuration, Deploying, EventConfig, Function, LastUpdate, Published,
+    Revision, Shadow,
 };
 pub use model::{
     Buffering, Conversion, DynamicPartitioning, FunctionCall, InputFormat, NewStream, ObjectDestination, ParquetOutput,

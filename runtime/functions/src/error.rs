@@ -34,6 +34,9 @@ pub enum Error {
     /// Another change of the function is under way.
     #[error("another change of the function {0} is under way: try again when it has ended")]
     UpdateInProgress(String),
+    /// A deploy that ended before its last step.
+    #[error("the deploy of {0} was cut and is taken back: deploy again")]
+    Cut(String),
     /// `CodeSha256` of `$LATEST` is this one.
     #[error("the code of $LATEST is another: its CodeSha256 is {0}")]
     CodeMismatch(String),
@@ -67,6 +70,15 @@ pub enum Error {
         name: String,
         /// Why.
         reason: String,
+    },
+    /// As much code as may be kept.
+    #[error(
+        "{kept} bytes of code are kept, and at most {} may be: delete versions or functions that nobody calls",
+        crate::CODE_BYTES_MAX
+    )]
+    CodeStorage {
+        /// Bytes that are kept now.
+        kept: u64,
     },
     /// As many aliases as a function may have.
     #[error("a function has at most {0} aliases")]
@@ -115,8 +127,9 @@ impl Error {
             | Self::AliasExists(_)
             | Self::VersionInUse { .. }
             | Self::UpdateInProgress(_)
+            | Self::Cut(_)
             | Self::CodeMismatch(_) => "function.conflict",
-            Self::AliasLimit(_) => "limit.exceeded",
+            Self::AliasLimit(_) | Self::CodeStorage { .. } => "limit.exceeded",
             Self::Invalid { slug, .. } => slug,
             Self::TooLarge(_) => "function.too-large",
             Self::Precondition => "function.precondition",

@@ -16,7 +16,7 @@ pub(crate) struct OwnState {
     state: Arc<State>,
     catalog: Arc<Catalog>,
     function: String,
-    function_id: u64,
+    function_id: u32,
     owner: String,
 }
 
@@ -45,6 +45,34 @@ impl KeyValue for OwnState {
         let snapshot = || self.catalog.snapshot();
         let is_there = || snapshot().function(&self.function).is_some_and(|function| function.id == self.function_id);
         self.state.write(&self.owner, writes, is_there).map_err(|error| chain(&error))
+    }
+}
+
+/// The same for a run that is to leave no trace: what it writes is forgotten.
+#[derive(Debug)]
+pub(crate) struct OnlyRead(pub(crate) OwnState);
+
+impl KeyValue for OnlyRead {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.0.get(key)
+    }
+
+    fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, String> {
+        self.0.keys(prefix, after, limit)
+    }
+
+    fn commit(&self, _: &Writes) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// No hosts, for such a run.
+#[derive(Debug)]
+pub(crate) struct NoHosts;
+
+impl millrace_transform::Outbound for NoHosts {
+    fn send(&self, _: OutboundRequest, _: &[String], _: Duration) -> Result<OutboundResponse, String> {
+        Err("a shadow sends no requests".to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millrace_catalog::{Catalog, EventId, Function, Revision, Snapshot, State};
@@ -13,11 +14,10 @@ use millrace_tasks::Tasks;
 use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::Error;
-use crate::calls::{Calls, INVOKES_MAX};
-use crate::edits::CONCURRENCY_MAX;
+use crate::calls::{Admission, CONCURRENCY_MAX, Calls};
 use crate::files::Files;
 use crate::loaded::Loaded;
 use crate::logs::Logs;
@@ -30,7 +30,7 @@ use crate::threads::Threads;
 const SWEEP: Duration = Duration::from_secs(15);
 /// Events that were taken and not yet looked at: their ids.
 const EVENT_QUEUE: usize = 1_024;
-/// Time that running events and builds get at a stop.
+/// Time in which what runs beside the calls comes to its next wait, at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// What [`Functions`] is built from.
@@ -80,7 +80,7 @@ pub struct Functions {
     pub(crate) meters: Meters,
     pub(crate) calls: Mutex<HashMap<String, Arc<Calls>>>,
     pub(crate) shadows: Shadows,
-    pub(crate) invokes: Arc<Semaphore>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) threads: Threads,
     /// Compilations one at a time: each may take the memory of a whole child.
     pub(crate) building: Mutex<()>,
@@ -91,6 +91,8 @@ pub struct Functions {
     pub(crate) to_build: Arc<Notify>,
     /// Told when a function's configuration or state has changed.
     pub(crate) changed: watch::Sender<()>,
+    /// Files lie there that nothing names.
+    pub(crate) unused_files: AtomicBool,
     pub(crate) event_came: mpsc::Sender<EventId>,
     pub(crate) tasks: Tasks,
 }
@@ -111,13 +113,14 @@ fn forget_gone(state: &State, snapshot: &Snapshot) -> Result<(), Error> {
 }
 
 impl Functions {
-    /// Opens the folder, removes what a half-done deploy left, goes on with builds and events that wait.
+    /// Opens the folder, takes back deploys that were cut, goes on with builds and events that wait.
     /// Blocks on disk; needs a tokio runtime.
     ///
     /// # Errors
     /// When the folder or the state cannot be made or read, or there are no threads.
     pub fn start(parts: FunctionParts) -> Result<Arc<Self>, Error> {
         let files = Files::open(parts.dir, parts.disk)?;
+        crate::deploy::take_back_all(&parts.catalog)?;
         let snapshot = parts.catalog.snapshot();
         files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
         forget_gone(&parts.state, &snapshot)?;
@@ -141,12 +144,13 @@ impl Functions {
             meters: Meters::default(),
             calls: Mutex::default(),
             shadows: Shadows::default(),
-            invokes: Arc::new(Semaphore::new(INVOKES_MAX)),
+            admission: Arc::default(),
             threads: Threads::start()?,
             building: Mutex::new(()),
             storing: RwLock::new(()),
             to_build: Arc::default(),
             changed: watch::Sender::new(()),
+            unused_files: AtomicBool::new(false),
             event_came,
             tasks: Tasks::new(),
         });
@@ -160,6 +164,9 @@ impl Functions {
                 tokio::time::sleep(SWEEP).await;
                 let Some(functions) = sweeper.upgrade() else { return };
                 functions.loaded.sweep(functions.clock.monotonic());
+                if functions.unused_files.swap(false, Ordering::AcqRel) {
+                    millrace_tasks::blocking(move || functions.collect_files()).await;
+                }
             }
         });
         Ok(functions)
@@ -246,6 +253,11 @@ impl Functions {
 
     pub(crate) fn tell_change(&self) {
         self.changed.send_replace(());
+    }
+
+    /// Has files that no revision names any more removed with the next sweep.
+    pub(crate) fn collect_soon(&self) {
+        self.unused_files.store(true, Ordering::Release);
     }
 
     /// Removes files that no revision names any more.

@@ -16,9 +16,6 @@ use millrace_front::{
 use millrace_functions::{Change, Error, Functions, LATEST, Throttle, Upload};
 use millrace_object::ObjectBuckets;
 
-/// Bytes of all code that may be kept: 75 GB, as at AWS.
-const CODE_BYTES_MAX: u64 = 75 << 30;
-
 /// The Lambda API's backend.
 #[derive(Debug)]
 pub(crate) struct ServerLambda {
@@ -188,7 +185,7 @@ fn refused(error: Error) -> LambdaError {
         Error::FunctionExists(_) => LambdaError::FunctionExists,
         Error::AliasExists(_) => LambdaError::AliasExists,
         Error::VersionInUse { aliases, .. } => LambdaError::VersionInUse(aliases),
-        Error::UpdateInProgress(_) => LambdaError::UpdateInProgress,
+        Error::UpdateInProgress(_) | Error::Cut(_) => LambdaError::UpdateInProgress,
         Error::Precondition => LambdaError::RevisionMismatch,
         Error::CodeMismatch(sha256) => LambdaError::CodeMismatch(digest_of(&sha256)),
         Error::Pending(_) => LambdaError::Pending,
@@ -206,7 +203,9 @@ fn refused(error: Error) -> LambdaError {
             _ => LambdaError::Invalid(error.to_string()),
         },
         Error::Files(_) => LambdaError::Unavailable { slug: error.slug(), message: crate::admin::chain(&error) },
-        Error::Catalog(millrace_catalog::Error::Limit { .. }) => LambdaError::CodeStorageExceeded(error.to_string()),
+        Error::CodeStorage { .. } | Error::Catalog(millrace_catalog::Error::Limit { .. }) => {
+            LambdaError::CodeStorageExceeded(error.to_string())
+        }
         Error::Catalog(_) => LambdaError::Internal(crate::admin::chain(&error)),
     }
 }
@@ -290,7 +289,7 @@ impl LambdaBackend for ServerLambda {
     fn account(&self) -> Account {
         let (code_bytes, functions, concurrency) = self.functions.account();
         Account {
-            code_bytes_max: CODE_BYTES_MAX,
+            code_bytes_max: millrace_functions::CODE_BYTES_MAX,
             code_bytes,
             concurrency_max: concurrency.0,
             concurrency_unreserved: concurrency.1,
@@ -326,6 +325,7 @@ impl LambdaBackend for ServerLambda {
             config: stored(new.configuration),
             tags: new.tags,
             publish,
+            deploy: false,
         };
         self.functions.create(new).await.map_err(refused)?;
         self.changed(&name, publish)

@@ -63,6 +63,7 @@ fn function(name: &str) -> (Function, Revision) {
         latest: 1,
         last_revision: 1,
         last_update: LastUpdate::Successful,
+        deploying: None,
         revision_id: "r".into(),
         versions: BTreeMap::new(),
         last_version: 0,
@@ -90,8 +91,12 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     let dir = tempfile::tempdir().expect("dir");
     let catalog = open(dir.path());
     let (f, first) = function("f");
-    catalog.create_function(f.clone(), first.clone()).expect("made");
-    assert!(matches!(catalog.create_function(f, first), Err(Error::FunctionExists { .. })));
+    let make = |number| {
+        assert_eq!(number, 1);
+        (f.clone(), first.clone())
+    };
+    catalog.create_function("f", make).expect("made");
+    assert!(matches!(catalog.create_function("f", make), Err(Error::FunctionExists { .. })));
     let refused = catalog.edit_function("f", |edit| {
         edit.function.latest = 9;
         Err::<(), _>(Error::Closed)
@@ -116,16 +121,30 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     drop(catalog);
     let catalog = open(dir.path());
     check(&catalog.snapshot());
-    let gone = catalog.remove_function("f").expect("removed");
-    let (f, first) = function("f");
-    let next = catalog.create_function(f, first).expect("made again");
-    assert_ne!(gone.owner(), next.owner(), "the next of a name is somebody else");
-    assert_eq!(catalog.snapshot().revision("f", 1).expect("there").owner(), next.owner());
     catalog.remove_function("f").expect("removed");
     assert!(matches!(catalog.remove_function("f"), Err(Error::NoFunction { .. })));
     drop(catalog);
     let snapshot = open(dir.path()).snapshot();
     assert_eq!((snapshot.functions().count(), snapshot.revisions().count()), (0, 0));
+}
+
+#[test]
+fn name_and_number_of_a_revision_never_stand_for_two_codes() {
+    let dir = tempfile::tempdir().expect("dir");
+    let make = |number| {
+        let (mut f, mut first) = function("f");
+        (f.latest, f.last_revision, first.number) = (number, number + 4, number);
+        (f, first)
+    };
+    let catalog = open(dir.path());
+    assert_eq!(catalog.create_function("f", make).expect("made").latest, 1);
+    let gone = catalog.remove_function("f").expect("removed");
+    drop(catalog);
+    let catalog = open(dir.path());
+    let next = catalog.create_function("f", make).expect("made again");
+    assert_eq!(next.latest, 6);
+    assert_eq!((gone.owner(), next.owner()), ("f#1".to_owned(), "f#6".to_owned()), "and it is somebody else");
+    assert_eq!(catalog.snapshot().revision("f", 6).expect("there").owner(), next.owner());
 }
 
 #[test]

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 /// A function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
-    /// The catalog gives it: no other function ever has the same, of whatever name. 0 for those that were made before
-    /// there were ids.
+    /// The number of its first revision, which no other function of its name ever had: the catalog gives it. 0 for
+    /// those that were made before there were ids.
     #[serde(default)]
-    pub id: u64,
+    pub id: u32,
     /// Its name, 1–64 of `[a-zA-Z0-9_-]`.
     pub name: String,
     /// Its ARN, without a qualifier.
@@ -57,7 +57,7 @@ impl Function {
 }
 
 /// Names have no `#`.
-fn owner(name: &str, id: u64) -> String {
+fn owner(name: &str, id: u32) -> String {
     if id == 0 { name.to_owned() } else { format!("{name}#{id}") }
 }
 
@@ -136,9 +136,9 @@ pub struct Shadow {
 pub struct Revision {
     /// The function's name.
     pub function: String,
-    /// The function's id.
+    /// [`Function::id`] of its function.
     #[serde(default)]
-    pub function_id: u64,
+    pub function_id: u32,
     /// 1, 2, …; higher than that of any function of this name before.
     pub number: u32,
     /// When it was made, milliseconds since the Unix epoch.

@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Buffering, BuildState, Code, Configuration, Conversion, DynamicPartitioning, Function, FunctionCall, InputFormat,
-    LastUpdate, ObjectDestination, ParquetOutput, Processing, QueuedEvent, Revision, SchemaChoice, Shadow, Stream,
-    StreamStatus, Table,
+    Buffering, BuildState, Code, Configuration, Conversion, Deploying, DynamicPartitioning, Function, FunctionCall,
+    InputFormat, LastUpdate, ObjectDestination, ParquetOutput, Processing, QueuedEvent, Revision, SchemaChoice, Shadow,
+    Stream, StreamStatus, Table,
 };
 
 /// Streams, functions and tables: what is read comes back when it is written.
@@ -49,7 +49,7 @@ fn some_entries() -> Vec<Vec<u8>> {
         latest: 1,
         last_revision: 2,
         last_update: LastUpdate::InProgress(2),
-        deploying: None,
+        deploying: Some(Deploying { revision: 2, before: Some(LastUpdate::Successful) }),
         revision_id: text("r"),
         versions: BTreeMap::new(),
         last_version: 0,

@@ -16,7 +16,7 @@ pub(crate) struct OwnState {
     state: Arc<State>,
     catalog: Arc<Catalog>,
     function: String,
-    function_id: u64,
+    function_id: u32,
     owner: String,
 }
 

@@ -40,20 +40,19 @@ pub struct Live {
 /// All that are in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
-    /// By owner, so that no function is answered with the code of one before it, and number.
     by_revision: Mutex<HashMap<(String, u32), Arc<Live>>>,
 }
 
 impl Loaded {
-    fn get(&self, revision: &Revision, now: Duration) -> Option<Arc<Live>> {
-        let live = self.by_revision.lock().get(&(revision.owner(), revision.number)).cloned()?;
+    fn get(&self, name: &str, number: u32, now: Duration) -> Option<Arc<Live>> {
+        let live = self.by_revision.lock().get(&(name.to_owned(), number)).cloned()?;
         live.used_ms.store(millis(now), Ordering::Relaxed);
         Some(live)
     }
 
     fn put(&self, live: Live, now: Duration) -> Arc<Live> {
         live.used_ms.store(millis(now), Ordering::Relaxed);
-        let key = (live.revision.owner(), live.revision.number);
+        let key = (live.revision.function.clone(), live.revision.number);
         let mut by_revision = self.by_revision.lock();
         let live = Arc::clone(by_revision.entry(key).or_insert_with(|| Arc::new(live)));
         let mut bytes: u64 = by_revision.values().map(|live| live.revision.code.component_bytes).sum();
@@ -79,7 +78,7 @@ impl Loaded {
 
     /// Lets go of all revisions of a function.
     pub(crate) fn forget(&self, name: &str) {
-        self.by_revision.lock().retain(|_, live| live.revision.function != name);
+        self.by_revision.lock().retain(|(function, _), _| function != name);
     }
 }
 
@@ -94,7 +93,7 @@ impl Functions {
     /// [`Error::Module`] when it does not start.
     pub async fn live(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Live>, Error> {
         let now = self.clock.monotonic();
-        if let Some(live) = self.loaded.get(revision, now) {
+        if let Some(live) = self.loaded.get(&revision.function, revision.number, now) {
             return Ok(live);
         }
         let (functions, revision) = (Arc::clone(self), Arc::clone(revision));

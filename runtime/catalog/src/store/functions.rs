@@ -34,9 +34,9 @@ pub struct FunctionEdit {
 }
 
 impl Catalog {
-    /// Adds the function `name` with its first revision. `make` is given the revision's number: a function that is
-    /// made again under an old name goes on behind the old one's numbers, so that name and number never stand for two
-    /// codes. The id is given here.
+    /// Adds the function `name` with its first revision; `make` is given the revision's number. A function that is
+    /// made again under an old name goes on behind the old one's numbers: name and number never stand for two codes.
+    /// So the number is the function's id as well, which is given here.
     ///
     /// # Errors
     /// [`Error::FunctionExists`], [`Error::Limit`], [`Error::Storage`].
@@ -53,16 +53,14 @@ impl Catalog {
         limit("functions", snapshot.functions.len(), FUNCTIONS_MAX)?;
         snapshot.room_for_revision()?;
         let write = database.begin_write()?;
-        let (deleted, id) = {
-            let mut meta = write.open_table(META)?;
-            let id = meta.get("next_function_id")?.map_or(1, |v| v.value());
-            meta.insert("next_function_id", id + 1)?;
-            (meta.get(LAST_DELETED)?.map_or(0, |v| v.value()), id)
+        let deleted = {
+            let meta = write.open_table(META)?;
+            meta.get(LAST_DELETED)?.map_or(0, |v| v.value())
         };
         let first = u32::try_from(deleted + 1)
             .map_err(|_| Error::Limit { what: "revisions ever made", limit: u32::MAX as usize })?;
         let (mut function, mut revision) = make(first);
-        (function.id, revision.function_id) = (id, id);
+        (function.id, revision.function_id) = (first, first);
         put(&write, FUNCTIONS, "functions", &function.name, &function)?;
         put_revision(&write, &revision)?;
         write.commit()?;

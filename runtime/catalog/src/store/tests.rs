@@ -121,11 +121,6 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     drop(catalog);
     let catalog = open(dir.path());
     check(&catalog.snapshot());
-    let gone = catalog.remove_function("f").expect("removed");
-    let (f, first) = function("f");
-    let next = catalog.create_function(f, first).expect("made again");
-    assert_ne!(gone.owner(), next.owner(), "the next of a name is somebody else");
-    assert_eq!(catalog.snapshot().revision("f", 1).expect("there").owner(), next.owner());
     catalog.remove_function("f").expect("removed");
     assert!(matches!(catalog.remove_function("f"), Err(Error::NoFunction { .. })));
     drop(catalog);
@@ -143,10 +138,13 @@ fn name_and_number_of_a_revision_never_stand_for_two_codes() {
     };
     let catalog = open(dir.path());
     assert_eq!(catalog.create_function("f", make).expect("made").latest, 1);
-    catalog.remove_function("f").expect("removed");
+    let gone = catalog.remove_function("f").expect("removed");
     drop(catalog);
     let catalog = open(dir.path());
-    assert_eq!(catalog.create_function("f", make).expect("made again").latest, 6);
+    let next = catalog.create_function("f", make).expect("made again");
+    assert_eq!(next.latest, 6);
+    assert_eq!((gone.owner(), next.owner()), ("f#1".to_owned(), "f#6".to_owned()), "and it is somebody else");
+    assert_eq!(catalog.snapshot().revision("f", 6).expect("there").owner(), next.owner());
 }
 
 #[test]

@@ -109,14 +109,20 @@ impl World {
             None => self.functions.arn(to),
         });
         let events = EventConfig { retries, on_failure, ..EventConfig::default() };
-        let function = millrace_catalog::Function {
+        let make = |number| (self.first(name, number, events), revision(name, number, &component, orders));
+        self.functions.catalog.create_function(name, make).expect("made").owner()
+    }
+
+    fn first(&self, name: &str, number: u32, events: EventConfig) -> millrace_catalog::Function {
+        millrace_catalog::Function {
             id: 0,
             name: name.to_owned(),
             arn: self.functions.arn(name),
             created_ms: 0,
-            latest: 1,
-            last_revision: 1,
+            latest: number,
+            last_revision: number,
             last_update: LastUpdate::Successful,
+            deploying: None,
             revision_id: "r".to_owned(),
             versions: BTreeMap::new(),
             last_version: 0,
@@ -125,29 +131,14 @@ impl World {
             tags: BTreeMap::new(),
             event_configs: [(crate::LATEST.to_owned(), events)].into(),
             shadow: None,
-        };
-        let revision = Revision {
-            function: name.to_owned(),
-            function_id: 0,
-            number: 1,
-            created_ms: 0,
-            code: Code {
-                sha256: sha256_hex(&component),
-                component_bytes: component.len() as u64,
-                uploaded_sha256: String::new(),
-                uploaded_bytes: 0,
-                world: "handler".to_owned(),
-                imports: Vec::new(),
-            },
-            config: Configuration {
-                settings: [("orders".to_owned(), orders.to_owned())].into(),
-                memory_bytes: 1 << 26,
-                timeout_ms: 60_000,
-                ..Configuration::default()
-            },
-            state: BuildState::Active,
-        };
-        self.functions.catalog.create_function(function, revision).expect("made").owner()
+        }
+    }
+
+    /// The state of a function, as a guest of it has it.
+    fn own_state(&self, name: &str) -> OwnState {
+        let latest = self.functions.function(name).expect("there").latest;
+        let revision = self.functions.revision(name, latest).expect("there");
+        OwnState::new(&self.functions.state, &self.functions.catalog, &revision)
     }
 
     fn invocation(&self, name: &str) -> Invocation {
@@ -182,7 +173,7 @@ impl World {
     }
 
     fn invocations(&self, name: &str) -> u64 {
-        self.functions.meters.of(name, 1).read().invocations
+        self.functions.metered().iter().filter(|(of, ..)| of == name).map(|(.., counts)| counts.invocations).sum()
     }
 
     /// Waits until no event is left.
@@ -194,6 +185,30 @@ impl World {
 
     async fn object(&mut self) -> (String, Value) {
         self.objects.recv().await.expect("an object")
+    }
+}
+
+fn revision(function: &str, number: u32, component: &[u8], orders: &str) -> Revision {
+    Revision {
+        function: function.to_owned(),
+        function_id: 0,
+        number,
+        created_ms: 0,
+        code: Code {
+            sha256: sha256_hex(component),
+            component_bytes: component.len() as u64,
+            uploaded_sha256: String::new(),
+            uploaded_bytes: 0,
+            world: "handler".to_owned(),
+            imports: Vec::new(),
+        },
+        config: Configuration {
+            settings: [("orders".to_owned(), orders.to_owned())].into(),
+            memory_bytes: 1 << 26,
+            timeout_ms: 60_000,
+            ..Configuration::default()
+        },
+        state: BuildState::Active,
     }
 }
 
@@ -357,8 +372,7 @@ async fn nothing_of_a_deleted_function_reaches_the_next_of_its_name() {
     let world = World::start(manual());
     let old = world.function("f", FAIL, None, Some("s3:lost"));
     let id = world.waiting("f", &old);
-    let revision = world.functions.revision("f", 1).expect("there");
-    let running = OwnState::new(&world.functions.state, &world.functions.catalog, &revision);
+    let running = world.own_state("f");
     let writes = [("key".to_owned(), Some(b"value".to_vec()))].into();
     running.commit(&writes).expect("it is there");
     // Killed between the two: it has left the catalog alone.
@@ -366,8 +380,7 @@ async fn nothing_of_a_deleted_function_reaches_the_next_of_its_name() {
     let new = world.function("f", ANSWER, None, None);
     assert_ne!(new, old);
     assert!(running.commit(&writes).is_err(), "a guest of the old one that still runs");
-    let revision = world.functions.revision("f", 1).expect("there");
-    let own = OwnState::new(&world.functions.state, &world.functions.catalog, &revision);
+    let own = world.own_state("f");
     assert_eq!((own.get("key"), own.keys("", None, 9)), (Ok(None), Ok(Vec::new())));
     assert_eq!(world.functions.attempt(&id, 0).await, Next::Done);
     assert_eq!((world.event(&id), world.invocations("f")), (None, 0));
@@ -380,8 +393,7 @@ async fn a_start_forgets_who_is_in_no_catalog_and_goes_on_with_who_is() {
     let kept = world.function("kept", FAIL, Some(0), Some("s3:lost"));
     world.waiting("gone", &gone);
     world.waiting("kept", &kept);
-    let revision = world.functions.revision("gone", 1).expect("there");
-    let own = OwnState::new(&world.functions.state, &world.functions.catalog, &revision);
+    let own = world.own_state("gone");
     own.commit(&[("key".to_owned(), Some(b"value".to_vec()))].into()).expect("it is there");
     drop(own);
     world.functions.catalog.remove_function("gone").expect("removed");

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 /// A function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
+    /// The catalog gives it: no other function ever has the same, of whatever name. 0 for those that were made before
+    /// there were ids.
+    #[serde(default)]
+    pub id: u64,
     /// Its name, 1–64 of `[a-zA-Z0-9_-]`.
     pub name: String,
     /// Its ARN, without a qualifier.
@@ -23,6 +27,9 @@ pub struct Function {
     pub last_revision: u32,
     /// What became of the last change of `$LATEST`.
     pub last_update: LastUpdate,
+    /// A deploy under way. What it makes is seen by nobody before all of it is there.
+    #[serde(default)]
+    pub deploying: Option<Deploying>,
     /// `RevisionId` of `$LATEST`: another one after each change.
     pub revision_id: String,
     /// Published versions by number.
@@ -41,6 +48,19 @@ pub struct Function {
     pub shadow: Option<Shadow>,
 }
 
+impl Function {
+    /// Whose its state and its events are: a function of the same name that comes after it is somebody else.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        owner(&self.name, self.id)
+    }
+}
+
+/// Names have no `#`.
+fn owner(name: &str, id: u64) -> String {
+    if id == 0 { name.to_owned() } else { format!("{name}#{id}") }
+}
+
 /// `LastUpdateStatus`, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LastUpdate {
@@ -50,6 +70,15 @@ pub enum LastUpdate {
     InProgress(u32),
     /// It could not be built; the one of `$LATEST` is live.
     Failed(BuildFailure),
+}
+
+/// A deploy under way: cut before it is done, it is taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deploying {
+    /// The revision that it has made.
+    pub revision: u32,
+    /// [`Function::last_update`] before it; `None` when the deploy made the function.
+    pub before: Option<LastUpdate>,
 }
 
 /// A published version.
@@ -70,7 +99,7 @@ pub struct Published {
 pub struct Alias {
     /// The version that gets what is left.
     pub version: u32,
-    /// The second version and its share, above 0 and below 1.
+    /// The second version and its share, from 0 to 1.
     pub canary: Option<(u32, f64)>,
     /// `Description`.
     pub description: String,
@@ -87,8 +116,6 @@ pub struct EventConfig {
     pub retries: Option<u32>,
     /// `MaximumEventAgeInSeconds`, 60–21,600.
     pub age_s: Option<u32>,
-    /// `DestinationConfig.OnSuccess.Destination`.
-    pub on_success: Option<String>,
     /// `DestinationConfig.OnFailure.Destination`.
     pub on_failure: Option<String>,
     /// When it was set, milliseconds since the Unix epoch.
@@ -109,7 +136,10 @@ pub struct Shadow {
 pub struct Revision {
     /// The function's name.
     pub function: String,
-    /// 1, 2, …
+    /// The function's id.
+    #[serde(default)]
+    pub function_id: u64,
+    /// 1, 2, …; higher than that of any function of this name before.
     pub number: u32,
     /// When it was made, milliseconds since the Unix epoch.
     pub created_ms: i64,
@@ -119,6 +149,14 @@ pub struct Revision {
     pub config: Configuration,
     /// Whether it can run.
     pub state: BuildState,
+}
+
+impl Revision {
+    /// [`Function::owner`] of its function.
+    #[must_use]
+    pub fn owner(&self) -> String {
+        owner(&self.function, self.function_id)
+    }
 }
 
 /// A module: as it was given, and the component that was made of it.

@@ -42,12 +42,14 @@ fn some_entries() -> Vec<Vec<u8>> {
         destination: destination(),
     };
     let function = Function {
+        id: 1,
         name: text("f"),
         arn: text("arn:aws:lambda:us-east-1:000000000000:function:f"),
         created_ms: 1,
         latest: 1,
         last_revision: 2,
         last_update: LastUpdate::InProgress(2),
+        deploying: None,
         revision_id: text("r"),
         versions: BTreeMap::new(),
         last_version: 0,
@@ -59,6 +61,7 @@ fn some_entries() -> Vec<Vec<u8>> {
     };
     let revision = Revision {
         function: text("f"),
+        function_id: 1,
         number: 1,
         created_ms: 1,
         code: Code {
@@ -73,11 +76,24 @@ fn some_entries() -> Vec<Vec<u8>> {
         state: BuildState::Active,
     };
     let table = Table { database: text("d"), name: text("t"), version: 1, definition: text("[]") };
+    let event = QueuedEvent {
+        function: text("f"),
+        qualifier: text("live"),
+        request_id: text("r"),
+        accepted_ms: 1,
+        attempts: 3,
+        client_context: Some(text("{}")),
+        hops: 1,
+        record: Some((text("arn:aws:s3:::b"), text("{}"))),
+        ended_ms: Some(2),
+        payload: vec![0xff],
+    };
     let bytes = [
         serde_json::to_vec(&stream),
         serde_json::to_vec(&function),
         serde_json::to_vec(&revision),
         serde_json::to_vec(&table),
+        serde_json::to_vec(&event),
     ];
     bytes.map(|bytes| bytes.expect("plain data")).to_vec()
 }

@@ -11,14 +11,14 @@ mod store;
 
 pub use error::Error;
 pub use function::{
-    Alias, BuildFailure, BuildState, Code, Configuration, EventConfig, Function, LastUpdate, Published, Revision,
-    Shadow,
+    Alias, BuildFailure, BuildState, Code, Configuration, Deploying, EventConfig, Function, LastUpdate, Published,
+    Revision, Shadow,
 };
 pub use model::{
     Buffering, Conversion, DynamicPartitioning, FunctionCall, InputFormat, NewStream, ObjectDestination, ParquetOutput,
     Processing, SchemaChoice, Stream, StreamStatus, Table,
 };
-pub use state::{QueuedEvent, State};
+pub use state::{EventId, QueuedEvent, State};
 pub use store::{Catalog, FunctionEdit, Place, Snapshot};
 
 /// Streams one server holds (`reference/firehose.md` section 3: 5,000 a region).

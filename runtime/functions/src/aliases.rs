@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_catalog::{Alias, FunctionEdit};
+use millrace_catalog::{Alias, BuildState, FunctionEdit};
 
 use crate::change::expect_revision_id;
 use crate::{Error, Functions};
@@ -10,7 +10,7 @@ use crate::{Error, Functions};
 /// Versions that an alias remembers for its way back.
 const BEFORE_MAX: usize = 10;
 /// Aliases of one function.
-const ALIASES_MAX: usize = 1_000;
+pub(crate) const ALIASES_MAX: usize = 1_000;
 
 /// What an alias is to be; `None` leaves it as it is.
 #[derive(Debug, Clone, Default)]
@@ -162,11 +162,19 @@ pub(crate) fn apply(old: Alias, change: AliasChange, revision_id: String) -> Ali
     next
 }
 
-/// Versions of an alias are there, two different ones, and the share is one.
+/// Versions of an alias are there and run, two different ones, and the share is one.
 pub(crate) fn check(edit: &FunctionEdit, version: u32, canary: Option<(u32, f64)>) -> Result<(), Error> {
-    let there = |version: u32| match edit.function.versions.contains_key(&version) {
-        true => Ok(()),
-        false => Err(Error::VersionNotFound(version)),
+    let name = &edit.function.name;
+    let there = |version: u32| {
+        let published = edit.function.versions.get(&version).ok_or(Error::VersionNotFound(version))?;
+        match edit.revisions.get(&published.revision).map(|revision| &revision.state) {
+            Some(BuildState::Active) => Ok(()),
+            Some(BuildState::Building) => Err(Error::Pending(format!("{name}:{version}"))),
+            Some(BuildState::Failed(failure)) => {
+                Err(Error::Failed { name: format!("{name}:{version}"), reason: failure.reason.clone() })
+            }
+            None => Err(Error::VersionNotFound(version)),
+        }
     };
     there(version)?;
     let Some((second, share)) = canary else { return Ok(()) };

@@ -2,15 +2,19 @@
 //! only then, it is what `$LATEST` is.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use millrace_catalog::{BuildFailure, BuildState, LastUpdate, Revision};
 use millrace_transform::{Error as ModuleError, Module, seal};
 use tokio::sync::Notify;
 
-use crate::change::drop_unused;
 use crate::error::chain;
-use crate::loaded::limits_of;
 use crate::{Error, Functions};
+
+/// Time that the first start of a module gets at most, as at Lambda.
+const START_MAX: Duration = Duration::from_secs(10);
+/// Wait before a build is tried again whose outcome could not be stored.
+const BUILD_AGAIN: Duration = Duration::from_secs(5);
 
 impl Functions {
     /// Has what is `Building` built.
@@ -28,20 +32,30 @@ impl Functions {
                 let (functions, revision) = (Arc::clone(&strong), Arc::clone(revision));
                 millrace_tasks::blocking(move || functions.build(&revision)).await;
             }
+            let left = strong.catalog.snapshot().revisions().any(|revision| revision.state == BuildState::Building);
             drop(strong);
-            to_build.notified().await;
+            if left {
+                drop(tokio::time::timeout(BUILD_AGAIN, to_build.notified()).await);
+            } else {
+                to_build.notified().await;
+            }
         }
     }
 
     /// Builds a revision and says in the catalog what came of it.
     pub(crate) fn build(&self, revision: &Revision) {
-        if self.revision(&revision.function, revision.number).is_none() {
+        let building = |found: Arc<Revision>| found.state == BuildState::Building;
+        if !self.revision(&revision.function, revision.number).is_some_and(building) {
             // Deleted meanwhile.
             return;
         }
         let outcome = self.build_module(revision);
+        if self.revision(&revision.function, revision.number).is_none() {
+            self.collect_soon();
+            return;
+        }
         if let Err(error) = self.settle(revision, outcome.as_ref().err()) {
-            // It stays `Building`; the next start builds it again.
+            // It stays `Building`, and is built again.
             tracing::error!(
                 function = revision.function,
                 revision = revision.number,
@@ -54,7 +68,9 @@ impl Functions {
 
     fn build_module(&self, revision: &Revision) -> Result<(), ModuleError> {
         let module = self.module(revision)?;
-        self.host.try_start(&module, limits_of(&revision.config))
+        let mut setup = self.setup(revision, false);
+        setup.limits.deadline = setup.limits.deadline.min(START_MAX);
+        self.host.try_start(&module, setup)
     }
 
     fn settle(&self, revision: &Revision, failed: Option<&ModuleError>) -> Result<(), Error> {
@@ -68,7 +84,9 @@ impl Functions {
             let state = failure.clone().map_or(BuildState::Active, BuildState::Failed);
             let built = Arc::new(Revision { state, ..(**built).clone() });
             edit.revisions.insert(number, built);
-            if edit.function.last_update == LastUpdate::InProgress(number) {
+            // What a deploy makes goes live with the rest of it.
+            let deploying = edit.function.deploying.as_ref().is_some_and(|deploying| deploying.revision == number);
+            if !deploying && edit.function.last_update == LastUpdate::InProgress(number) {
                 match &failure {
                     None => {
                         edit.function.latest = number;
@@ -77,7 +95,7 @@ impl Functions {
                     Some(failure) => edit.function.last_update = LastUpdate::Failed(failure.clone()),
                 }
             }
-            drop_unused(edit);
+            self.drop_unused(edit);
             Ok::<_, Error>(())
         })?;
         match &failure {
@@ -96,6 +114,10 @@ impl Functions {
             other => return other,
         }
         let _one = self.building.lock();
+        if let Ok(module) = self.host.load(&self.files.sealed_path(sha256), &self.key) {
+            // Somebody else has compiled it while this one waited.
+            return Ok(module);
+        }
         let failed = |what| move |source| ModuleError::Io { what, source };
         let component = self.files.component(sha256).map_err(failed("reading a stored component"))?;
         let sealed = seal(&self.compiler.compile(&component)?, &self.key)?;

@@ -2,35 +2,26 @@
 
 use std::sync::Arc;
 
+use millrace_types::MIB;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use crate::threads::Usage;
 use crate::{Error, Functions, Throttle};
 
-/// Invocations that run or wait for a thread at once, of all functions that have not reserved their own; more are
-/// throttled. And of one such function.
-pub(crate) const INVOKES_MAX: usize = 64;
-const INVOKES_OF_ONE: usize = INVOKES_MAX / 2;
+/// `ConcurrentExecutions` of the account: invocations that run or wait for a thread at once. More are throttled.
+pub(crate) const CONCURRENCY_MAX: u32 = 1_000;
+/// What must stay unreserved of it, as at AWS.
+pub(crate) const UNRESERVED_MIN: u32 = 100;
+/// Bytes of all events that run or wait for a thread at once; more are throttled.
+const EVENT_BYTES_MAX: usize = 256 * MIB;
 
 /// The calls of one function.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Calls {
     state: Mutex<Running>,
     ended: Notify,
-    invokes: Arc<Semaphore>,
-    pub(crate) usage: Arc<Usage>,
-}
-
-impl Default for Calls {
-    fn default() -> Self {
-        Self {
-            state: Mutex::default(),
-            ended: Notify::new(),
-            invokes: Arc::new(Semaphore::new(INVOKES_OF_ONE)),
-            usage: Arc::default(),
-        }
-    }
+    usage: Arc<Usage>,
 }
 
 #[derive(Debug, Default)]
@@ -43,8 +34,51 @@ struct Running {
 #[derive(Debug)]
 pub struct Permit {
     calls: Arc<Calls>,
-    /// Places among the invocations of this function, and of all.
-    unreserved: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    admitted: Option<Admitted>,
+}
+
+/// Invocations of all functions that run or wait for a thread.
+#[derive(Debug, Default)]
+pub(crate) struct Admission(Mutex<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Of functions that have reserved nothing.
+    unreserved: u32,
+    /// Of their events.
+    bytes: usize,
+}
+
+/// An invocation among those of all.
+#[derive(Debug)]
+struct Admitted {
+    by: Arc<Admission>,
+    unreserved: u32,
+    bytes: usize,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut waiting = self.by.0.lock();
+        waiting.unreserved -= self.unreserved;
+        waiting.bytes -= self.bytes;
+    }
+}
+
+impl Admission {
+    /// Takes an event of `bytes`; `unreserved_max` is what the functions that have reserved nothing share, `None` for
+    /// one that has.
+    fn admit(self: &Arc<Self>, bytes: usize, unreserved_max: Option<u32>) -> Option<Admitted> {
+        let unreserved = u32::from(unreserved_max.is_some());
+        let mut waiting = self.0.lock();
+        let full = unreserved_max.is_some_and(|max| waiting.unreserved >= max);
+        if full || waiting.bytes.saturating_add(bytes) > EVENT_BYTES_MAX {
+            return None;
+        }
+        waiting.unreserved += unreserved;
+        waiting.bytes += bytes;
+        Some(Admitted { by: Arc::clone(self), unreserved, bytes })
+    }
 }
 
 impl Permit {
@@ -55,7 +89,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        drop(self.unreserved.take());
+        drop(self.admitted.take());
         self.calls.state.lock().running -= 1;
         self.calls.ended.notify_waiters();
     }
@@ -68,7 +102,7 @@ impl Calls {
             return None;
         }
         state.running += 1;
-        Some(Permit { calls: Arc::clone(self), unreserved: None })
+        Some(Permit { calls: Arc::clone(self), admitted: None })
     }
 }
 
@@ -82,22 +116,20 @@ impl Functions {
         calls
     }
 
-    /// A place for one invocation of `name`: of those that the function has reserved, or, when it has reserved none,
-    /// of those that all share.
+    /// A place for one invocation of `name` with an event of `bytes`: of those that the function has reserved, or, when
+    /// it has reserved none, of those that the others share, of which it gets half at most.
     ///
     /// # Errors
     /// [`Error::Throttled`] when there is none.
-    pub fn permit(&self, name: &str) -> Result<Permit, Error> {
+    pub fn permit(&self, name: &str, bytes: usize) -> Result<Permit, Error> {
         let function = self.function(name)?;
         let calls = self.calls_of(name, function.reserved_concurrency);
         let mut permit = calls.try_enter().ok_or(Error::Throttled(Throttle::Reserved))?;
-        if function.reserved_concurrency.is_none() {
-            let of_one = Arc::clone(&calls.invokes).try_acquire_owned();
-            let of_all = Arc::clone(&self.invokes).try_acquire_owned();
-            let both = of_one.and_then(|one| of_all.map(|all| (one, all)));
-            permit.unreserved = Some(both.map_err(|_| Error::Throttled(Throttle::Account))?);
-        }
-        Ok(permit)
+        let (_, _, (_, shared)) = self.account();
+        let unreserved_max = function.reserved_concurrency.is_none().then_some(shared);
+        let too_many = unreserved_max.is_some() && calls.state.lock().running > shared / 2;
+        permit.admitted = self.admission.admit(bytes, unreserved_max).filter(|_| !too_many);
+        if permit.admitted.is_none() { Err(Error::Throttled(Throttle::Account)) } else { Ok(permit) }
     }
 
     /// The same, and waits for it: records of a stream are never refused.
@@ -126,6 +158,17 @@ impl Functions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_reserved_is_nobody_elses() {
+        let admission = Arc::new(Admission::default());
+        let shared: Vec<_> = (0..2).filter_map(|_| admission.admit(1, Some(2))).collect();
+        assert!(shared.len() == 2 && admission.admit(1, Some(2)).is_none());
+        assert!(admission.admit(1, None).is_some(), "its places are its own");
+        assert!(admission.admit(EVENT_BYTES_MAX, None).is_none(), "bytes are everybody's");
+        drop(shared);
+        assert!(admission.admit(EVENT_BYTES_MAX, Some(2)).is_some());
+    }
 
     #[test]
     fn as_many_run_as_may() {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace_catalog::{BuildState, Code, Configuration, Function, FunctionEdit, LastUpdate, Published, Revision};
+use millrace_catalog::{
+    BuildState, Code, Configuration, Deploying, Function, FunctionEdit, LastUpdate, Published, Revision,
+};
 use millrace_transform::Grants;
 
 use crate::files::{sha256_base64, sha256_hex};
@@ -16,6 +18,9 @@ const UNPUBLISHED_KEPT: usize = 16;
 const MEMORY_BYTES: std::ops::RangeInclusive<u64> = 64 << 10..=1 << 30;
 /// Time that a function may be given for one call, milliseconds: 15 minutes, as at AWS.
 const TIMEOUT_MS_MAX: u32 = 900_000;
+/// Bytes of the code of all revisions that are kept, as it was uploaded: 75 GB, as at AWS.
+pub const CODE_BYTES_MAX: u64 = 80_530_636_800;
+
 /// Code as a client gave it.
 #[derive(Debug, Clone)]
 pub struct Upload {
@@ -50,6 +55,8 @@ pub struct NewFunction {
     pub tags: BTreeMap<String, String>,
     /// Publish version 1 with it.
     pub publish: bool,
+    /// It is part of a deploy, which ends it.
+    pub deploy: bool,
 }
 
 /// A change of `$LATEST`.
@@ -67,6 +74,8 @@ pub struct Change {
     pub publish: bool,
     /// Check everything, change nothing.
     pub dry_run: bool,
+    /// It is part of a deploy, which ends it.
+    pub deploy: bool,
 }
 
 impl Functions {
@@ -76,33 +85,44 @@ impl Functions {
     /// [`Error::FunctionExists`], and what is wrong with the code.
     pub async fn create(self: &Arc<Self>, new: NewFunction) -> Result<Arc<Function>, Error> {
         let functions = Arc::clone(self);
-        millrace_tasks::blocking(move || functions.create_blocking(new)).await
+        millrace_tasks::blocking(move || functions.create_blocking(new).inspect_err(|_| functions.collect_soon())).await
     }
 
     fn create_blocking(&self, new: NewFunction) -> Result<Arc<Function>, Error> {
         check(&new.config)?;
-        let arn = self.arn(&new.name);
         if self.catalog.snapshot().function(&new.name).is_some() {
             return Err(Error::FunctionExists(new.name));
         }
+        let (code, component) = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config)?;
         let _stored = self.storing.read();
-        let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config, true)?;
+        self.files.put_component(&component)?;
+        let function = self.catalog.create_function(&new.name.clone(), |number| self.first(new, code, number))?;
+        self.build_later();
+        Ok(function)
+    }
+
+    /// A new function and its first revision, which has this number.
+    fn first(&self, new: NewFunction, code: Code, number: u32) -> (Function, Revision) {
         let now_ms = self.clock.now_ms();
+        // The catalog gives the id.
         let revision = Revision {
             function: new.name.clone(),
-            number: 1,
+            function_id: 0,
+            number,
             created_ms: now_ms,
             code,
             config: new.config,
             state: BuildState::Building,
         };
         let mut function = Function {
+            id: 0,
+            arn: self.arn(&new.name),
             name: new.name,
-            arn,
             created_ms: now_ms,
-            latest: 1,
-            last_revision: 1,
+            latest: number,
+            last_revision: number,
             last_update: LastUpdate::Successful,
+            deploying: new.deploy.then_some(Deploying { revision: number, before: None }),
             revision_id: self.entropy.uuid(),
             versions: BTreeMap::new(),
             last_version: 0,
@@ -115,13 +135,11 @@ impl Functions {
         if new.publish {
             let description = revision.config.description.clone();
             let published =
-                Published { revision: 1, created_ms: now_ms, description, revision_id: self.entropy.uuid() };
+                Published { revision: number, created_ms: now_ms, description, revision_id: self.entropy.uuid() };
             function.versions.insert(1, published);
             function.last_version = 1;
         }
-        let function = self.catalog.create_function(function, revision)?;
-        self.build_later();
-        Ok(function)
+        (function, revision)
     }
 
     /// Changes `$LATEST`; the new revision is being built when this returns, and the old one is live until
@@ -132,7 +150,10 @@ impl Functions {
     /// and what is wrong with the code or the configuration.
     pub async fn update(self: &Arc<Self>, name: &str, change: Change) -> Result<(Arc<Function>, Arc<Revision>), Error> {
         let (functions, name) = (Arc::clone(self), name.to_owned());
-        millrace_tasks::blocking(move || functions.update_blocking(&name, change)).await
+        millrace_tasks::blocking(move || {
+            functions.update_blocking(&name, change).inspect_err(|_| functions.collect_soon())
+        })
+        .await
     }
 
     pub(crate) fn update_blocking(&self, name: &str, change: Change) -> Result<(Arc<Function>, Arc<Revision>), Error> {
@@ -144,17 +165,23 @@ impl Functions {
         let old = old.ok_or_else(|| Error::NotFound(format!("Function not found: {}", function.arn)))?;
         let config = change.config.unwrap_or_else(|| old.config.clone());
         check(&config)?;
-        let _stored = self.storing.read();
-        let code = match &change.upload {
-            Some(upload) => self.judge(name, upload, change.world.as_deref(), &config, !change.dry_run)?,
+        let (code, component) = match &change.upload {
+            Some(upload) => {
+                let (code, component) = self.judge(name, upload, change.world.as_deref(), &config)?;
+                (code, Some(component))
+            }
             None => {
                 same_world(&old.code, change.world.as_deref())?;
-                self.judge_again(name, &old.code, &config)?
+                (self.judge_again(name, &old.code, &config)?, None)
             }
         };
         let mut next = Revision { code, config, state: BuildState::Building, ..(*old).clone() };
         if change.dry_run {
             return Ok((function, Arc::new(next)));
+        }
+        let _stored = self.storing.read();
+        if let Some(component) = component {
+            self.files.put_component(&component)?;
         }
         let (now_ms, revision_id) = (self.clock.now_ms(), self.entropy.uuid());
         let version_id = self.entropy.uuid();
@@ -162,9 +189,15 @@ impl Functions {
             // Somebody else's change may have come between.
             refuse_while_building(&edit.function, &edit.revisions.get(&edit.function.latest).cloned())?;
             expect_revision_id(&edit.function.revision_id, change.revision_id.as_deref())?;
+            if edit.function.latest != old.number {
+                // What this change was made of is not there any more.
+                return Err(Error::UpdateInProgress(edit.function.name.clone()));
+            }
             edit.function.last_revision += 1;
             (next.number, next.created_ms) = (edit.function.last_revision, now_ms);
-            edit.function.last_update = LastUpdate::InProgress(next.number);
+            let before = std::mem::replace(&mut edit.function.last_update, LastUpdate::InProgress(next.number));
+            edit.function.deploying =
+                change.deploy.then_some(Deploying { revision: next.number, before: Some(before) });
             edit.function.revision_id = revision_id;
             let revision = Arc::new(next);
             edit.revisions.insert(revision.number, Arc::clone(&revision));
@@ -206,17 +239,20 @@ impl Functions {
         .await
     }
 
-    /// Judges code in the child process, and stores the component when it is to be kept.
+    /// Judges code in the child process; answers what it is, and the component that was made of it.
     pub(crate) fn judge(
         &self,
         name: &str,
         upload: &Upload,
         world: Option<&str>,
         config: &Configuration,
-        keep: bool,
-    ) -> Result<Code, Error> {
+    ) -> Result<(Code, Vec<u8>), Error> {
+        let kept = self.account().0;
+        if kept.saturating_add(upload.bytes) > CODE_BYTES_MAX {
+            return Err(Error::CodeStorage { kept });
+        }
         let refused = |source| Error::Module { name: name.to_owned(), source };
-        let _one = self.building.lock();
+        let _one = self.judging.lock();
         let judged = self.compiler.judge(&upload.module, &grants(config)).map_err(refused)?;
         let code = Code {
             sha256: sha256_hex(&judged.bytes),
@@ -227,10 +263,7 @@ impl Functions {
             imports: judged.imports,
         };
         same_world(&code, world)?;
-        if keep {
-            self.files.put_component(&judged.bytes)?;
-        }
-        Ok(code)
+        Ok((code, judged.bytes))
     }
 
     /// Holds the imports of stored code against other grants.
@@ -251,7 +284,8 @@ fn same_world(code: &Code, wanted: Option<&str>) -> Result<(), Error> {
         Some(wanted) if wanted != code.world => Err(Error::invalid(
             "function.world",
             format!(
-                "Handler names the world {wanted}, but the module exports that of {}: set Handler to {}",
+                "Handler names the world {wanted}, but the module exports that of {}: a function keeps its world, so \
+                 create one with Handler {} for this module (under the same name when the other is deleted)",
                 code.world, code.world
             ),
         )),
@@ -278,7 +312,7 @@ fn check(config: &Configuration) -> Result<(), Error> {
 
 fn refuse_while_building(function: &Function, latest: &Option<Arc<Revision>>) -> Result<(), Error> {
     let pending = latest.as_ref().is_some_and(|latest| latest.state == BuildState::Building);
-    if pending || matches!(function.last_update, LastUpdate::InProgress(_)) {
+    if pending || function.deploying.is_some() || matches!(function.last_update, LastUpdate::InProgress(_)) {
         return Err(Error::UpdateInProgress(function.name.clone()));
     }
     Ok(())
@@ -288,7 +322,7 @@ pub(crate) fn expect_revision_id(is: &str, wanted: Option<&str>) -> Result<(), E
     if wanted.is_some_and(|wanted| wanted != is) { Err(Error::Precondition) } else { Ok(()) }
 }
 
-/// The next version for `revision`; the newest when it is that already.
+/// The next version for `revision`; the newest when that has the same code and configuration.
 pub(crate) fn publish_revision(
     edit: &mut FunctionEdit,
     revision: &Revision,
@@ -298,7 +332,8 @@ pub(crate) fn publish_revision(
 ) -> u32 {
     let function = &mut edit.function;
     if let Some((newest, published)) = function.versions.last_key_value()
-        && published.revision == revision.number
+        && let Some(same) = edit.revisions.get(&published.revision)
+        && (&same.code, &same.config) == (&revision.code, &revision.config)
     {
         return *newest;
     }
@@ -309,16 +344,21 @@ pub(crate) fn publish_revision(
     function.last_version
 }
 
-/// Takes out revisions that nothing points at, but for the newest of them: an object under way may name one.
-pub(crate) fn drop_unused(edit: &mut FunctionEdit) {
-    let function = &edit.function;
-    let used = |number: u32| {
-        number == function.latest
-            || matches!(function.last_update, LastUpdate::InProgress(building) if building == number)
-            || function.versions.values().any(|version| version.revision == number)
-    };
-    let unused: Vec<u32> = edit.revisions.keys().copied().filter(|number| !used(*number)).collect();
-    for number in unused.iter().rev().skip(UNPUBLISHED_KEPT) {
-        edit.revisions.remove(number);
+impl Functions {
+    /// Takes out revisions that nothing points at, but for the newest of them: an object under way may name one.
+    /// Their files go a little later.
+    pub(crate) fn drop_unused(&self, edit: &mut FunctionEdit) {
+        let function = &edit.function;
+        let used = |number: u32| {
+            number == function.latest
+                || matches!(function.last_update, LastUpdate::InProgress(building) if building == number)
+                || function.deploying.as_ref().is_some_and(|deploying| deploying.revision == number)
+                || function.versions.values().any(|version| version.revision == number)
+        };
+        let unused: Vec<u32> = edit.revisions.keys().copied().filter(|number| !used(*number)).collect();
+        for number in unused.iter().rev().skip(UNPUBLISHED_KEPT) {
+            edit.revisions.remove(number);
+            self.collect_soon();
+        }
     }
 }

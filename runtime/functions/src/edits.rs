@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use millrace_catalog::{EventConfig, FunctionEdit, Shadow};
 
-use crate::change::drop_unused;
+use crate::calls::{CONCURRENCY_MAX, UNRESERVED_MIN};
 use crate::resolve::LATEST;
 use crate::{Error, Functions};
 
-/// `ConcurrentExecutions` of the account, and what must stay unreserved of it.
-pub(crate) const CONCURRENCY_MAX: u32 = 1_000;
-pub(crate) const UNRESERVED_MIN: u32 = 100;
 /// Tags of one function.
 const TAGS_MAX: usize = 50;
 
@@ -25,12 +22,8 @@ impl Functions {
             None => {
                 self.function(name)?;
                 let (functions, gone) = (Arc::clone(self), name.to_owned());
-                millrace_tasks::blocking(move || {
-                    functions.catalog.remove_function(&gone)?;
-                    functions.state.forget(&gone).map_err(Error::from)
-                })
-                .await?;
-                self.forget(name);
+                // All of it, also when nobody waits for the end.
+                millrace_tasks::blocking(move || functions.delete_blocking(&gone)).await?;
             }
             Some(LATEST) => {
                 return Err(Error::invalid(
@@ -50,7 +43,13 @@ impl Functions {
                     if !aliases.is_empty() {
                         return Err(Error::VersionInUse { version, aliases });
                     }
-                    edit.function.versions.remove(&version).map(drop).ok_or(missing)
+                    edit.function.versions.remove(&version).ok_or(missing)?;
+                    edit.function.event_configs.remove(&version.to_string());
+                    edit.function.shadow.take_if(|shadow| shadow.version == Some(version));
+                    for alias in edit.function.aliases.values_mut() {
+                        alias.before.retain(|before| *before != version);
+                    }
+                    Ok(())
                 })
                 .await?;
             }
@@ -60,13 +59,17 @@ impl Functions {
         Ok(())
     }
 
-    fn forget(&self, name: &str) {
+    /// Deletes a function whole, but for its files.
+    pub(crate) fn delete_blocking(&self, name: &str) -> Result<(), Error> {
+        let gone = self.catalog.remove_function(name)?;
+        let forgotten = self.state.forget(&gone.owner()).map_err(Error::from);
         self.loaded.forget(name);
         self.meters.forget(name);
         self.logs.forget(name);
         self.shadows.forget(name);
         self.calls.lock().remove(name);
         self.tell_change();
+        forgotten
     }
 
     /// Sets or clears the reserved concurrency.
@@ -74,18 +77,21 @@ impl Functions {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Invalid`] when too little would be left for the others.
     pub async fn set_concurrency(self: &Arc<Self>, name: &str, reserved: Option<u32>) -> Result<(), Error> {
-        let others = self.catalog.snapshot();
-        let others: u32 = others.functions().filter(|f| f.name != name).filter_map(|f| f.reserved_concurrency).sum();
-        if reserved.is_some_and(|reserved| reserved.saturating_add(others) > CONCURRENCY_MAX - UNRESERVED_MIN) {
-            return Err(Error::invalid(
+        let functions = Arc::clone(self);
+        self.edit(name, move |edit| {
+            // Nothing else changes while an edit runs: what the others have is what they will have.
+            let all = functions.catalog.snapshot();
+            let others = all.functions().filter(|other| other.name != edit.function.name);
+            let others: u32 = others.filter_map(|other| other.reserved_concurrency).sum();
+            if reserved.is_some_and(|reserved| reserved.saturating_add(others) > CONCURRENCY_MAX - UNRESERVED_MIN) {
+                return Err(Error::invalid(
                 "request.invalid",
                 format!(
                     "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
                      below its minimum value of [{UNRESERVED_MIN}]."
                 ),
-            ));
-        }
-        self.edit(name, move |edit| {
+                ));
+            }
             edit.function.reserved_concurrency = reserved;
             Ok(())
         })
@@ -177,7 +183,7 @@ impl Functions {
         let answer = millrace_tasks::blocking(move || {
             functions.catalog.edit_function(&name, |change| {
                 let answer = edit(change)?;
-                drop_unused(change);
+                functions.drop_unused(change);
                 Ok::<T, Error>(answer)
             })
         })

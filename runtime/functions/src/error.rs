@@ -36,6 +36,9 @@ pub enum Error {
     /// Another change of the function is under way.
     #[error("another change of the function {0} is under way: try again when it has ended")]
     UpdateInProgress(String),
+    /// A deploy that ended before its last step.
+    #[error("the deploy of {0} was cut and is taken back: deploy again")]
+    Cut(String),
     /// `CodeSha256` of `$LATEST` is this one.
     #[error("the code of $LATEST is another: its CodeSha256 is {0}")]
     CodeMismatch(String),
@@ -57,7 +60,7 @@ pub enum Error {
     )]
     Precondition,
     /// As many calls run, or events wait, as may.
-    #[error("too many calls at once: {0:?}")]
+    #[error("{0}")]
     Throttled(Throttle),
     /// The version is being compiled for the first time.
     #[error("the function {0} is still being compiled")]
@@ -70,8 +73,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// As much code as may be kept.
+    #[error(
+        "{kept} bytes of code are kept, and at most {} may be: delete versions or functions that nobody calls",
+        crate::CODE_BYTES_MAX
+    )]
+    CodeStorage {
+        /// Bytes that are kept now.
+        kept: u64,
+    },
     /// As many aliases as a function may have.
-    #[error("a function has at most {0} aliases")]
+    #[error("a function has at most {0} aliases: delete one that nobody calls")]
     AliasLimit(usize),
     /// The code cannot be run.
     #[error("function {name}: {source}")]
@@ -85,8 +97,16 @@ pub enum Error {
     #[error("the function's files cannot be stored or read")]
     Files(#[from] io::Error),
     /// The catalog refused.
-    #[error(transparent)]
-    Catalog(millrace_catalog::Error),
+    #[error("{0}{next}", next = next_step(.0))]
+    Catalog(#[source] millrace_catalog::Error),
+}
+
+/// What to do about a refusal of the catalog.
+fn next_step(error: &millrace_catalog::Error) -> &'static str {
+    match error {
+        millrace_catalog::Error::Limit { .. } => ": delete functions or versions that nobody calls",
+        _ => "",
+    }
 }
 
 /// What there is too much of.
@@ -98,6 +118,16 @@ pub enum Throttle {
     Reserved,
     /// Events that wait.
     Events,
+}
+
+impl std::fmt::Display for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Account => "too many calls of all functions at once: try again, or reserve some for this one",
+            Self::Reserved => "as many calls of the function run as are reserved for it: try again, or reserve more",
+            Self::Events => "too many events wait: try again when some have run",
+        })
+    }
 }
 
 impl Error {
@@ -117,8 +147,9 @@ impl Error {
             | Self::AliasExists(_)
             | Self::VersionInUse { .. }
             | Self::UpdateInProgress(_)
+            | Self::Cut(_)
             | Self::CodeMismatch(_) => "function.conflict",
-            Self::AliasLimit(_) => "limit.exceeded",
+            Self::AliasLimit(_) | Self::CodeStorage { .. } => "limit.exceeded",
             Self::Invalid { slug, .. } => slug,
             Self::TooLarge(_) => "function.too-large",
             Self::Precondition => "function.precondition",
@@ -126,6 +157,7 @@ impl Error {
             Self::Pending(_) | Self::Failed { .. } => "function.not-ready",
             Self::Module { source, .. } => source.slug(),
             Self::Files(_) => "function.files",
+            Self::Catalog(millrace_catalog::Error::Limit { .. }) => "limit.exceeded",
             Self::Catalog(_) => "catalog.write",
         }
     }

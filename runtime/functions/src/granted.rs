@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_catalog::State;
+use millrace_catalog::{Catalog, Revision, State};
 use millrace_outbound::{Allowed, Outbound};
 use millrace_transform::{KeyValue, OutboundRequest, OutboundResponse, Writes};
 
@@ -14,26 +14,65 @@ use crate::error::chain;
 #[derive(Debug)]
 pub(crate) struct OwnState {
     state: Arc<State>,
+    catalog: Arc<Catalog>,
     function: String,
+    function_id: u64,
+    owner: String,
 }
 
 impl OwnState {
-    pub(crate) fn new(state: &Arc<State>, function: &str) -> Self {
-        Self { state: Arc::clone(state), function: function.to_owned() }
+    pub(crate) fn new(state: &Arc<State>, catalog: &Arc<Catalog>, revision: &Revision) -> Self {
+        Self {
+            state: Arc::clone(state),
+            catalog: Arc::clone(catalog),
+            function: revision.function.clone(),
+            function_id: revision.function_id,
+            owner: revision.owner(),
+        }
     }
 }
 
 impl KeyValue for OwnState {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
-        self.state.get(&self.function, key).map_err(|error| chain(&error))
+        self.state.get(&self.owner, key).map_err(|error| chain(&error))
     }
 
     fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, String> {
-        self.state.keys(&self.function, prefix, after, limit).map_err(|error| chain(&error))
+        self.state.keys(&self.owner, prefix, after, limit).map_err(|error| chain(&error))
     }
 
     fn commit(&self, writes: &Writes) -> Result<(), String> {
-        self.state.write(&self.function, writes).map_err(|error| chain(&error))
+        let snapshot = || self.catalog.snapshot();
+        let is_there = || snapshot().function(&self.function).is_some_and(|function| function.id == self.function_id);
+        self.state.write(&self.owner, writes, is_there).map_err(|error| chain(&error))
+    }
+}
+
+/// The same for a run that is to leave no trace: what it writes is forgotten.
+#[derive(Debug)]
+pub(crate) struct OnlyRead(pub(crate) OwnState);
+
+impl KeyValue for OnlyRead {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        self.0.get(key)
+    }
+
+    fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, String> {
+        self.0.keys(prefix, after, limit)
+    }
+
+    fn commit(&self, _: &Writes) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// No hosts, for such a run.
+#[derive(Debug)]
+pub(crate) struct NoHosts;
+
+impl millrace_transform::Outbound for NoHosts {
+    fn send(&self, _: OutboundRequest, _: &[String], _: Duration) -> Result<OutboundResponse, String> {
+        Err("a shadow sends no requests".to_owned())
     }
 }
 

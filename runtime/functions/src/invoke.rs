@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_transform::{BatchSource, CallContext, CallError, Ran};
+use millrace_transform::{BatchSource, CallContext, CallError, Ran, RunStats};
 use millrace_types::Batch;
 use serde_json::json;
 
@@ -47,7 +47,7 @@ impl Functions {
     pub async fn invoke(self: &Arc<Self>, invocation: Invocation) -> Result<Invoked, Error> {
         let resolved = self.resolve(&invocation.name, invocation.qualifier.as_deref())?.ready()?;
         let meter = self.meters.of(&resolved.revision.function, resolved.revision.number);
-        let permit = self.permit(&invocation.name).inspect_err(|_| meter.throttled())?;
+        let permit = self.permit(&invocation.name, invocation.payload.len()).inspect_err(|_| meter.throttled())?;
         let live = self.live(&resolved.revision).await?;
         let (functions, usage) = (Arc::clone(self), Arc::clone(permit.usage()));
         let call = move || {
@@ -150,7 +150,14 @@ impl Live {
     #[must_use]
     pub fn run(&self, batch: &Batch, retries: u32, source: &Arc<BatchSource>) -> Ran {
         let ran = self.function.run_from(batch, retries, source);
-        let stats = &ran.stats;
+        self.count(&ran.stats);
+        let (dropped, failed) = (ran.dropped(batch.len()), ran.failures.len());
+        self.meter.records((batch.len() - dropped - failed) as u64, dropped as u64, failed as u64);
+        ran
+    }
+
+    /// Counts what a run has cost.
+    pub(crate) fn count(&self, stats: &RunStats) {
         self.meter.cost(Cost {
             calls: u64::from(stats.calls),
             duration: stats.duration,
@@ -161,9 +168,6 @@ impl Live {
         for (kind, count) in CallError::KINDS.iter().zip(stats.failed_by_kind).filter(|(_, count)| *count > 0) {
             self.meter.error(kind, u64::from(count));
         }
-        let (dropped, failed) = (ran.dropped(batch.len()), ran.failures.len());
-        self.meter.records((batch.len() - dropped - failed) as u64, dropped as u64, failed as u64);
-        ran
     }
 }
 
@@ -258,7 +262,7 @@ mod tests {
                                "aliases": {}, "reserved_concurrency": 1, "tags": {}, "event_configs": {},
                                "shadow": null });
         let function = from_value(function).expect("a function");
-        functions.catalog.create_function(function, revision(1, &json!("Active"))).expect("stored");
+        functions.catalog.create_function("f", |_| (function, revision(1, &json!("Active")))).expect("stored");
         let place = functions.wait_permit("f").await.expect("the one place");
         let mut waits = Box::pin(functions.for_batch("f", None));
         tokio::select! {

@@ -27,7 +27,7 @@ mod threads;
 
 pub use aliases::AliasChange;
 pub use calls::Permit;
-pub use change::{Change, NewFunction, Upload};
+pub use change::{CODE_BYTES_MAX, Change, NewFunction, Upload};
 pub use deploy::{Deployed, Deployment};
 pub use error::{Error, Throttle};
 pub use invoke::{Invocation, Invoked};

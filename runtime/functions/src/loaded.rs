@@ -13,7 +13,7 @@ use millrace_types::MIB;
 use parking_lot::Mutex;
 
 use crate::error::chain;
-use crate::granted::{OwnHosts, OwnState};
+use crate::granted::{NoHosts, OnlyRead, OwnHosts, OwnState};
 use crate::meters::Meter;
 use crate::{Error, Functions};
 
@@ -40,19 +40,20 @@ pub struct Live {
 /// All that are in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
+    /// By owner, so that no function is answered with the code of one before it, and number.
     by_revision: Mutex<HashMap<(String, u32), Arc<Live>>>,
 }
 
 impl Loaded {
-    fn get(&self, name: &str, number: u32, now: Duration) -> Option<Arc<Live>> {
-        let live = self.by_revision.lock().get(&(name.to_owned(), number)).cloned()?;
+    fn get(&self, revision: &Revision, now: Duration) -> Option<Arc<Live>> {
+        let live = self.by_revision.lock().get(&(revision.owner(), revision.number)).cloned()?;
         live.used_ms.store(millis(now), Ordering::Relaxed);
         Some(live)
     }
 
     fn put(&self, live: Live, now: Duration) -> Arc<Live> {
         live.used_ms.store(millis(now), Ordering::Relaxed);
-        let key = (live.revision.function.clone(), live.revision.number);
+        let key = (live.revision.owner(), live.revision.number);
         let mut by_revision = self.by_revision.lock();
         let live = Arc::clone(by_revision.entry(key).or_insert_with(|| Arc::new(live)));
         let mut bytes: u64 = by_revision.values().map(|live| live.revision.code.component_bytes).sum();
@@ -78,7 +79,7 @@ impl Loaded {
 
     /// Lets go of all revisions of a function.
     pub(crate) fn forget(&self, name: &str) {
-        self.by_revision.lock().retain(|(function, _), _| function != name);
+        self.by_revision.lock().retain(|_, live| live.revision.function != name);
     }
 }
 
@@ -93,20 +94,24 @@ impl Functions {
     /// [`Error::Module`] when it does not start.
     pub async fn live(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Live>, Error> {
         let now = self.clock.monotonic();
-        if let Some(live) = self.loaded.get(&revision.function, revision.number, now) {
+        if let Some(live) = self.loaded.get(revision, now) {
             return Ok(live);
         }
         let (functions, revision) = (Arc::clone(self), Arc::clone(revision));
         blocking(move || functions.load(&revision)).await
     }
 
-    /// What a revision gives its function besides the module.
-    fn setup(self: &Arc<Self>, revision: &Revision) -> Setup {
+    /// What a revision gives its function besides the module; for a run that is to leave no trace, the same
+    /// without its effects.
+    pub(crate) fn setup(&self, revision: &Revision, effects: bool) -> Setup {
         let config = &revision.config;
-        let key_value: Option<Arc<dyn KeyValue>> =
-            config.key_value.then(|| Arc::new(OwnState::new(&self.state, &revision.function)) as _);
+        let state = || OwnState::new(&self.state, &self.catalog, revision);
+        let key_value = config.key_value.then(|| -> Arc<dyn KeyValue> {
+            if effects { Arc::new(state()) } else { Arc::new(OnlyRead(state())) }
+        });
+        let own_hosts = || OwnHosts::new(&self.outbound, &revision.function, &config.http_hosts);
         let http = (!config.http_hosts.is_empty()).then(|| Http {
-            outbound: Arc::new(OwnHosts::new(&self.outbound, &revision.function, &config.http_hosts)),
+            outbound: if effects { Arc::new(own_hosts()) } else { Arc::new(NoHosts) },
             hosts: config.http_hosts.clone(),
         });
         Setup {
@@ -130,7 +135,7 @@ impl Functions {
             );
             refused(source)
         })?;
-        let function = Function::with(module, self.setup(revision));
+        let function = Function::with(module, self.setup(revision, true));
         let meter = self.meters.of(&revision.function, revision.number);
         let live = Live { revision: Arc::clone(revision), function, meter, used_ms: AtomicU64::new(0) };
         Ok(self.loaded.put(live, self.clock.monotonic()))

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millrace_catalog::{Catalog, Function, Revision, State};
+use millrace_catalog::{Catalog, EventId, Function, Revision, Snapshot, State};
 use millrace_log::Disk;
 use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
@@ -13,11 +14,10 @@ use millrace_tasks::Tasks;
 use millrace_transform::{ArtifactKey, Compiler, Host};
 use millrace_types::{Clock, Entropy};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::Error;
-use crate::calls::{Calls, INVOKES_MAX};
-use crate::edits::CONCURRENCY_MAX;
+use crate::calls::{Admission, CONCURRENCY_MAX, Calls};
 use crate::files::Files;
 use crate::loaded::Loaded;
 use crate::logs::Logs;
@@ -28,9 +28,9 @@ use crate::threads::Threads;
 
 /// How often what nobody uses is looked for.
 const SWEEP: Duration = Duration::from_secs(15);
-/// Events that were taken and not yet looked at: their numbers.
+/// Events that were taken and not yet looked at: their ids.
 const EVENT_QUEUE: usize = 1_024;
-/// Time that running events and builds get at a stop.
+/// Time in which what runs beside the calls comes to its next wait, at a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// What [`Functions`] is built from.
@@ -80,18 +80,22 @@ pub struct Functions {
     pub(crate) meters: Meters,
     pub(crate) calls: Mutex<HashMap<String, Arc<Calls>>>,
     pub(crate) shadows: Shadows,
-    pub(crate) invokes: Arc<Semaphore>,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) threads: Threads,
-    /// Compilations one at a time: each may take the memory of a whole child.
+    /// Children one at a time: each may take the memory that a child may have. A module is judged in
+    /// milliseconds, and does not wait for one that is compiled.
+    pub(crate) judging: Mutex<()>,
     pub(crate) building: Mutex<()>,
-    /// Held from the moment a component is stored until the catalog names it: files that nothing names are
-    /// removed only when nobody holds it. Taken before `building`.
+    /// Held while a component is stored and until the catalog names it: files that nothing names are
+    /// removed only when nobody holds it.
     pub(crate) storing: RwLock<()>,
     /// Told when a revision is to be built.
     pub(crate) to_build: Arc<Notify>,
     /// Told when a function's configuration or state has changed.
     pub(crate) changed: watch::Sender<()>,
-    pub(crate) event_came: mpsc::Sender<u64>,
+    /// Files lie there that nothing names.
+    pub(crate) unused_files: AtomicBool,
+    pub(crate) event_came: mpsc::Sender<EventId>,
     pub(crate) tasks: Tasks,
 }
 
@@ -101,16 +105,29 @@ impl std::fmt::Debug for Functions {
     }
 }
 
+/// Forgets the state and the events of functions whose deletion was cut short.
+fn forget_gone(state: &State, snapshot: &Snapshot) -> Result<(), Error> {
+    let gone = state.retain(&snapshot.functions().map(|function| function.owner()).collect())?;
+    if !gone.is_empty() {
+        tracing::info!(?gone, "state and events of deleted functions were removed");
+    }
+    Ok(())
+}
+
 impl Functions {
-    /// Opens the folder, removes what a half-done deploy left, goes on with builds and events that wait.
+    /// Opens the folder, takes back deploys that were cut, goes on with builds and events that wait.
     /// Blocks on disk; needs a tokio runtime.
     ///
     /// # Errors
-    /// When the folder cannot be made or read, or there are no threads.
+    /// When the folder or the state cannot be made or read, or there are no threads.
     pub fn start(parts: FunctionParts) -> Result<Arc<Self>, Error> {
         let files = Files::open(parts.dir, parts.disk)?;
+        crate::deploy::take_back_all(&parts.catalog)?;
         let snapshot = parts.catalog.snapshot();
         files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
+        forget_gone(&parts.state, &snapshot)?;
+        // Before anybody can add to them: none is found here and told as well.
+        let waiting = parts.state.events()?;
         let (event_came, events) = mpsc::channel(EVENT_QUEUE);
         let functions = Arc::new(Self {
             catalog: parts.catalog,
@@ -129,25 +146,30 @@ impl Functions {
             meters: Meters::default(),
             calls: Mutex::default(),
             shadows: Shadows::default(),
-            invokes: Arc::new(Semaphore::new(INVOKES_MAX)),
+            admission: Arc::default(),
             threads: Threads::start()?,
+            judging: Mutex::new(()),
             building: Mutex::new(()),
             storing: RwLock::new(()),
             to_build: Arc::default(),
             changed: watch::Sender::new(()),
+            unused_files: AtomicBool::new(false),
             event_came,
             tasks: Tasks::new(),
         });
         functions
             .tasks
             .spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), Arc::clone(&functions.to_build)));
-        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), events));
+        functions.tasks.spawn("function-events", Self::run_events(Arc::clone(&functions), waiting, events));
         let sweeper = Arc::downgrade(&functions);
         functions.tasks.spawn("function-sweep", async move {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(functions) = sweeper.upgrade() else { return };
                 functions.loaded.sweep(functions.clock.monotonic());
+                if functions.unused_files.swap(false, Ordering::AcqRel) {
+                    millrace_tasks::blocking(move || functions.collect_files()).await;
+                }
             }
         });
         Ok(functions)
@@ -236,10 +258,14 @@ impl Functions {
         self.changed.send_replace(());
     }
 
+    /// Has files that no revision names any more removed with the next sweep.
+    pub(crate) fn collect_soon(&self) {
+        self.unused_files.store(true, Ordering::Release);
+    }
+
     /// Removes files that no revision names any more.
     pub(crate) fn collect_files(&self) {
         let _none = self.storing.write();
-        let _one = self.building.lock();
         let used: BTreeSet<String> =
             self.catalog.snapshot().revisions().map(|revision| revision.code.sha256.clone()).collect();
         if let Err(error) = self.files.retain(&used) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use millrace_transform::{BatchSource, Ran};
+use millrace_transform::{BatchSource, Function, Ran};
 use millrace_types::Batch;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub struct ShadowReport {
     pub records: u64,
     /// Records that became something else.
     pub different: u64,
-    /// Records that only it failed, that only the live version failed.
+    /// Records that only it failed.
     pub failed_here: u64,
     /// Records that only the live version failed.
     pub failed_live: u64,
@@ -57,10 +57,22 @@ pub struct Difference {
 #[derive(Debug, Default)]
 pub(crate) struct Shadows(Mutex<HashMap<String, Arc<One>>>);
 
+/// The shadow of one function.
 #[derive(Debug, Default)]
 struct One {
     busy: AtomicBool,
     report: Mutex<ShadowReport>,
+    /// What ran last: a function of its own, whose effects are forgotten.
+    runs: Mutex<Option<(u32, Arc<Function>)>>,
+}
+
+/// The one run of a shadow; when it goes, the next may come.
+struct Busy(Arc<One>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Release);
+    }
 }
 
 impl Shadows {
@@ -93,30 +105,42 @@ impl Functions {
             one.report.lock().skipped += 1;
             return;
         }
+        let busy = Busy(one);
         let version = shadow.version.map(|version| version.to_string());
         let (functions, name) = (Arc::clone(self), function.to_owned());
         let (batch, ran, source) = (batch.clone(), Arc::clone(ran), Arc::clone(source));
         self.tasks.spawn("shadow", async move {
             let resolved = functions.resolve(&name, version.as_deref()).and_then(crate::Resolved::ready);
-            let live = match resolved {
-                Ok(resolved) => functions.live(&resolved.revision).await,
+            let ready = match resolved {
+                Ok(resolved) => functions.live(&resolved.revision).await.map(|live| (live, resolved.version)),
                 Err(error) => Err(error),
             };
-            match live {
-                Ok(live) => functions.threads.run_behind(move || compare(&one, &live, &batch, &ran, &source)).await,
-                Err(error) => {
-                    one.report.lock().error = Some(chain(&error));
-                    one.busy.store(false, Ordering::Release);
+            match ready {
+                Ok((live, function_version)) => {
+                    let source = BatchSource { function_name: name, function_version, ..(*source).clone() };
+                    let own = Arc::clone(&functions);
+                    let run = move || own.compare(&busy, &live, &batch, &ran, &Arc::new(source));
+                    functions.threads.run_behind(run).await;
                 }
+                Err(error) => busy.0.report.lock().error = Some(chain(&error)),
             }
         });
     }
-}
 
-fn compare(one: &One, live: &Live, batch: &Batch, ran: &Ran, source: &Arc<BatchSource>) {
-    let shadow = live.function.run_from(batch, 0, source);
-    one.report.lock().note(batch, ran, &shadow);
-    one.busy.store(false, Ordering::Release);
+    fn compare(&self, busy: &Busy, live: &Live, batch: &Batch, ran: &Ran, source: &Arc<BatchSource>) {
+        let number = live.revision.number;
+        let mut runs = busy.0.runs.lock();
+        if runs.as_ref().is_none_or(|(before, _)| *before != number) {
+            let function = Function::with(Arc::clone(live.function.module()), self.setup(&live.revision, false));
+            *runs = Some((number, Arc::new(function)));
+        }
+        let function = runs.as_ref().map(|(_, function)| Arc::clone(function));
+        drop(runs);
+        let Some(function) = function else { return };
+        let shadow = function.run_from(batch, 0, source);
+        live.count(&shadow.stats);
+        busy.0.report.lock().note(batch, ran, &shadow);
+    }
 }
 
 /// What a record became: its outputs with their partition keys, or its failure.
@@ -141,7 +165,7 @@ fn became(ran: &Ran) -> BTreeMap<u32, Became<'_>> {
 
 impl ShadowReport {
     fn note(&mut self, batch: &Batch, live: &Ran, shadow: &Ran) {
-        self.batches += 1;
+        (self.batches, self.error) = (self.batches + 1, None);
         self.records += batch.len() as u64;
         let names_differ = live.output.partition_names != shadow.output.partition_names;
         let (live, shadow) = (became(live), became(shadow));
@@ -172,11 +196,22 @@ impl Became<'_> {
         if self.outputs.is_empty() {
             return "dropped".to_owned();
         }
-        let one = |(bytes, keys): &(&[u8], Vec<&[u8]>)| {
-            let keys: Vec<String> = keys.iter().map(|key| shown(key)).collect();
-            if keys.is_empty() { shown(bytes) } else { format!("{} [{}]", shown(bytes), keys.join(", ")) }
-        };
-        self.outputs.iter().map(one).collect::<Vec<_>>().join(" | ")
+        let mut text = String::new();
+        for (bytes, keys) in &self.outputs {
+            if text.len() > SAMPLE_BYTES_MAX {
+                text.push_str(" | …");
+                break;
+            }
+            if !text.is_empty() {
+                text.push_str(" | ");
+            }
+            text.push_str(&shown(bytes));
+            if !keys.is_empty() {
+                let keys: Vec<String> = keys.iter().map(|key| shown(key)).collect();
+                text.push_str(&format!(" [{}]", keys.join(", ")));
+            }
+        }
+        text
     }
 }
 

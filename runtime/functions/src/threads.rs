@@ -11,11 +11,13 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Semaphore;
 
 /// Threads for functions that answer soon, and how many of them calls of one function take.
-const LIGHT_THREADS: usize = 48;
+const LIGHT_THREADS: usize = 32;
 const LIGHT_OF_ONE: usize = LIGHT_THREADS / 2;
 /// Threads for functions that compute long, and how many of them calls of one function take.
-const HEAVY_THREADS: usize = 16;
-const HEAVY_OF_ONE: usize = HEAVY_THREADS / 4;
+const HEAVY_THREADS: usize = 32;
+const HEAVY_OF_ONE: usize = HEAVY_THREADS / 8;
+/// How many of them shadows take.
+const BEHIND: usize = HEAVY_THREADS / 8;
 /// CPU time of a usual call from which on a function is one that computes long, microseconds.
 const HEAVY_CPU_US: u64 = 20_000;
 /// How much the threads give way (nice value): both to acknowledgements, the heavy ones to the light.
@@ -30,6 +32,7 @@ pub const INVOKE_THREADS: usize = LIGHT_THREADS + HEAVY_THREADS;
 pub(crate) struct Threads {
     light: Workers,
     heavy: Workers,
+    behind: Semaphore,
 }
 
 impl Threads {
@@ -37,6 +40,7 @@ impl Threads {
         Ok(Self {
             light: Workers::start("invoke-light", LIGHT_THREADS, LIGHT_NICE)?,
             heavy: Workers::start("invoke-heavy", HEAVY_THREADS, HEAVY_NICE)?,
+            behind: Semaphore::new(BEHIND),
         })
     }
 
@@ -68,6 +72,8 @@ impl Threads {
     /// # Panics
     /// When `work` panics, with its panic.
     pub(crate) async fn run_behind<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        // Nobody closes it.
+        let _place = self.behind.acquire().await;
         on(&self.heavy, work).await
     }
 }

@@ -208,9 +208,10 @@ fn tls(settings: &Settings, dir: &Path) -> Result<Tls> {
     }
 }
 
-/// As many places as there are threads that call functions, up to what the address space bears.
+/// As many places as there are threads that call functions or try a new one, up to what the address space bears.
 fn host(settings: &Settings, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<Host>> {
-    let threads = INVOKE_THREADS + settings.delivery.guest_threads();
+    let builder = 1;
+    let threads = INVOKE_THREADS + settings.delivery.guest_threads() + builder;
     let calls_max = u32::try_from(threads).unwrap_or(u32::MAX).min(CALLS_MAX);
     let settings = HostSettings { calls_max, ..HostSettings::default() };
     Host::new(&settings, Arc::clone(clock), Arc::clone(entropy)).context("starting the function host")

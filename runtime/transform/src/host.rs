@@ -112,7 +112,8 @@ impl Host {
         let component =
             Component::from_binary(&self.engine, component).map_err(|error| Error::Compile(format!("{error:#}")))?;
         let module = self.prepare(&component)?;
-        self.try_start(&module, Limits { memory_bytes: usize::MAX, ..Limits::default() })?;
+        let limits = Limits { memory_bytes: usize::MAX, ..Limits::default() };
+        self.try_start(&module, Setup { limits, ..Setup::default() })?;
         Ok(module)
     }
 
@@ -128,18 +129,18 @@ impl Host {
         Ok(Arc::new(Module { host: Arc::clone(self), world, pre, export }))
     }
 
-    /// Starts an instance under `limits`, holds its export against the world and ends it: what does not
-    /// start under them never will.
+    /// Starts an instance with what its revision gives it, holds its export against the world and ends it:
+    /// what does not start so never will.
     ///
     /// # Errors
     /// [`Error::Start`], with what it needs; [`Error::World`].
-    pub fn try_start(self: &Arc<Self>, module: &Arc<Module>, limits: Limits) -> Result<(), Error> {
-        let checked = self.start(module, limits)?.check_type(module.world);
+    pub fn try_start(self: &Arc<Self>, module: &Arc<Module>, setup: Setup) -> Result<(), Error> {
+        let checked = self.start(module, setup)?.check_type(module.world);
         checked.map_err(|error| Error::World(format!("{error:#}")))
     }
 
-    fn start(&self, module: &Arc<Module>, limits: Limits) -> Result<Instance, Error> {
-        let Setup { settings, log, source, key_value, http, .. } = Setup::default();
+    fn start(&self, module: &Arc<Module>, setup: Setup) -> Result<Instance, Error> {
+        let Setup { settings, limits, log, source, key_value, http } = setup;
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let probe = Shared { settings, limits, log, clock, entropy, source, key_value, http };
         let _turn = self.calls.enter();

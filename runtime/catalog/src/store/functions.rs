@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use redb::WriteTransaction;
+use redb::{ReadableTable as _, WriteTransaction};
 
-use super::{Catalog, FUNCTIONS, REVISIONS, Snapshot, limit, put};
+use super::{Catalog, FUNCTIONS, META, REVISIONS, Snapshot, limit, put};
 use crate::{Error, FUNCTIONS_MAX, Function, REVISIONS_MAX, Revision};
+
+/// The highest number that a revision of a function had which is deleted now.
+const LAST_DELETED: &str = "last_deleted_revision";
 
 /// A function with its revisions.
 #[derive(Debug, Clone)]
@@ -31,19 +34,35 @@ pub struct FunctionEdit {
 }
 
 impl Catalog {
-    /// Adds a function with its first revision.
+    /// Adds the function `name` with its first revision. `make` is given the revision's number: a function that is
+    /// made again under an old name goes on behind the old one's numbers, so that name and number never stand for two
+    /// codes. The id is given here.
     ///
     /// # Errors
     /// [`Error::FunctionExists`], [`Error::Limit`], [`Error::Storage`].
-    pub fn create_function(&self, function: Function, revision: Revision) -> Result<Arc<Function>, Error> {
+    pub fn create_function(
+        &self,
+        name: &str,
+        make: impl FnOnce(u32) -> (Function, Revision),
+    ) -> Result<Arc<Function>, Error> {
         let database = self.database.lock();
         let snapshot = self.snapshot.load();
-        if snapshot.functions.contains_key(&function.name) {
-            return Err(Error::FunctionExists { name: function.name });
+        if snapshot.functions.contains_key(name) {
+            return Err(Error::FunctionExists { name: name.to_owned() });
         }
         limit("functions", snapshot.functions.len(), FUNCTIONS_MAX)?;
         snapshot.room_for_revision()?;
         let write = database.begin_write()?;
+        let (deleted, id) = {
+            let mut meta = write.open_table(META)?;
+            let id = meta.get("next_function_id")?.map_or(1, |v| v.value());
+            meta.insert("next_function_id", id + 1)?;
+            (meta.get(LAST_DELETED)?.map_or(0, |v| v.value()), id)
+        };
+        let first = u32::try_from(deleted + 1)
+            .map_err(|_| Error::Limit { what: "revisions ever made", limit: u32::MAX as usize })?;
+        let (mut function, mut revision) = make(first);
+        (function.id, revision.function_id) = (id, id);
         put(&write, FUNCTIONS, "functions", &function.name, &function)?;
         put_revision(&write, &revision)?;
         write.commit()?;
@@ -91,22 +110,28 @@ impl Catalog {
         Ok(answer)
     }
 
-    /// Forgets a function and its revisions.
+    /// Forgets a function and its revisions; answers what it was.
     ///
     /// # Errors
     /// [`Error::NoFunction`], [`Error::Storage`].
-    pub fn remove_function(&self, name: &str) -> Result<(), Error> {
+    pub fn remove_function(&self, name: &str) -> Result<Arc<Function>, Error> {
         let database = self.database.lock();
         let snapshot = self.snapshot.load();
         let old = snapshot.functions.get(name).ok_or_else(|| Error::NoFunction { name: name.to_owned() })?;
         let write = database.begin_write()?;
+        {
+            let mut meta = write.open_table(META)?;
+            let deleted = meta.get(LAST_DELETED)?.map_or(0, |v| v.value());
+            meta.insert(LAST_DELETED, deleted.max(u64::from(old.function.last_revision)))?;
+        }
         write.open_table(FUNCTIONS)?.remove(name)?;
         for number in old.revisions.keys() {
             write.open_table(REVISIONS)?.remove(key(name, *number).as_str())?;
         }
         write.commit()?;
+        let gone = Arc::clone(&old.function);
         self.publish(|s| drop(s.functions.remove(name)));
-        Ok(())
+        Ok(gone)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Tables (key → value): `streams` name → JSON of [`Stream`]; `functions` name → JSON of [`Function`];
 //! `revisions` "name\0number(10 digits)" → JSON of [`Revision`]; `tables` "database\0name\0version(10 digits)" → JSON of [`Table`]; `meta`
-//! text → number: `format` (2) and `next_stream_id`.
+//! text → number: `format` (2), `next_stream_id`, `next_function_id` and `last_deleted_revision`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -56,12 +56,14 @@ fn streams_survive_and_ids_are_not_reused() {
 
 fn function(name: &str) -> (Function, Revision) {
     let function = Function {
+        id: 0,
         name: name.into(),
         arn: format!("arn:aws:lambda:us-east-1:000000000000:function:{name}"),
         created_ms: 1,
         latest: 1,
         last_revision: 1,
         last_update: LastUpdate::Successful,
+        deploying: None,
         revision_id: "r".into(),
         versions: BTreeMap::new(),
         last_version: 0,
@@ -81,7 +83,7 @@ fn function(name: &str) -> (Function, Revision) {
     };
     let config = Configuration::default();
     let state = BuildState::Building;
-    (function, Revision { function: name.into(), number: 1, created_ms: 1, code, config, state })
+    (function, Revision { function: name.into(), function_id: 0, number: 1, created_ms: 1, code, config, state })
 }
 
 #[test]
@@ -89,8 +91,12 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     let dir = tempfile::tempdir().expect("dir");
     let catalog = open(dir.path());
     let (f, first) = function("f");
-    catalog.create_function(f.clone(), first.clone()).expect("made");
-    assert!(matches!(catalog.create_function(f, first), Err(Error::FunctionExists { .. })));
+    let make = |number| {
+        assert_eq!(number, 1);
+        (f.clone(), first.clone())
+    };
+    catalog.create_function("f", make).expect("made");
+    assert!(matches!(catalog.create_function("f", make), Err(Error::FunctionExists { .. })));
     let refused = catalog.edit_function("f", |edit| {
         edit.function.latest = 9;
         Err::<(), _>(Error::Closed)
@@ -115,11 +121,32 @@ fn a_functions_change_is_whole_or_not_at_all_and_survives() {
     drop(catalog);
     let catalog = open(dir.path());
     check(&catalog.snapshot());
+    let gone = catalog.remove_function("f").expect("removed");
+    let (f, first) = function("f");
+    let next = catalog.create_function(f, first).expect("made again");
+    assert_ne!(gone.owner(), next.owner(), "the next of a name is somebody else");
+    assert_eq!(catalog.snapshot().revision("f", 1).expect("there").owner(), next.owner());
     catalog.remove_function("f").expect("removed");
     assert!(matches!(catalog.remove_function("f"), Err(Error::NoFunction { .. })));
     drop(catalog);
     let snapshot = open(dir.path()).snapshot();
     assert_eq!((snapshot.functions().count(), snapshot.revisions().count()), (0, 0));
+}
+
+#[test]
+fn name_and_number_of_a_revision_never_stand_for_two_codes() {
+    let dir = tempfile::tempdir().expect("dir");
+    let make = |number| {
+        let (mut f, mut first) = function("f");
+        (f.latest, f.last_revision, first.number) = (number, number + 4, number);
+        (f, first)
+    };
+    let catalog = open(dir.path());
+    assert_eq!(catalog.create_function("f", make).expect("made").latest, 1);
+    catalog.remove_function("f").expect("removed");
+    drop(catalog);
+    let catalog = open(dir.path());
+    assert_eq!(catalog.create_function("f", make).expect("made again").latest, 6);
 }
 
 #[test]

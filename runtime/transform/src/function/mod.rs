@@ -73,6 +73,12 @@ impl Function {
         Self { module, shared, warm: Mutex::new(Vec::new()) }
     }
 
+    /// What runs.
+    #[must_use]
+    pub fn module(&self) -> &Arc<Module> {
+        &self.module
+    }
+
     /// What the function is called with.
     #[must_use]
     pub fn world(&self) -> World {

@@ -28,8 +28,9 @@ pub(crate) trait Library: Send + Sync + std::fmt::Debug {
     /// The function that one batch is to be run by: behind an alias with two versions one of them is drawn.
     async fn get(self: Arc<Self>, name: &str, qualifier: Option<&str>) -> Result<Called, Trouble>;
 
-    /// The revision that made an object; `$LATEST` where it is not kept any more.
-    async fn again(self: Arc<Self>, name: &str, revision: u32) -> Result<Called, Trouble>;
+    /// The revision that made an object, under the version that it had behind `qualifier`; `$LATEST` where it is
+    /// not kept any more.
+    async fn again(self: Arc<Self>, name: &str, qualifier: Option<&str>, revision: u32) -> Result<Called, Trouble>;
 
     /// Shows a batch and what was made of it to the function's shadow. Returns at once.
     fn shadow(self: Arc<Self>, name: &str, batch: &Batch, ran: &Arc<Ran>, source: &Arc<BatchSource>);
@@ -44,12 +45,13 @@ impl Library for Functions {
         Ok(Called { revision, function: Arc::new(Ready { live, version: resolved.version, _permit: permit }) })
     }
 
-    async fn again(self: Arc<Self>, name: &str, revision: u32) -> Result<Called, Trouble> {
+    async fn again(self: Arc<Self>, name: &str, qualifier: Option<&str>, revision: u32) -> Result<Called, Trouble> {
         let Some(found) = self.revision(name, revision) else { return self.get(name, None).await };
         let failed = |error| trouble(name, None, &error);
         let permit = self.wait_permit(name).await.map_err(failed)?;
         let live = self.live(&found).await.map_err(failed)?;
-        Ok(Called { revision, function: Arc::new(Ready { live, version: revision.to_string(), _permit: permit }) })
+        let version = self.version_seen(name, qualifier, revision);
+        Ok(Called { revision, function: Arc::new(Ready { live, version, _permit: permit }) })
     }
 
     fn shadow(self: Arc<Self>, name: &str, batch: &Batch, ran: &Arc<Ran>, source: &Arc<BatchSource>) {
@@ -78,7 +80,7 @@ impl Transform for Ready {
 }
 
 fn trouble(name: &str, qualifier: Option<&str>, error: &Error) -> Trouble {
-    let text = crate::lane::chain(error);
+    let text = millrace_types::chain(error);
     match error {
         Error::NotFound(_) => {
             let qualifier = qualifier.map_or_else(String::new, |q| format!(":{q}"));

@@ -22,8 +22,8 @@ pub(crate) enum Wanted {
     Nothing,
     /// What this name and qualifier stand for.
     Named(String, Option<String>),
-    /// The revision of this name that made an object.
-    Revision(String, u32),
+    /// The revision of this name that made an object, when this qualifier stood for it.
+    Revision(String, Option<String>, u32),
 }
 
 /// All that one chunk needs. The place goes with the last call, the step with this.
@@ -47,7 +47,9 @@ impl Ready {
                 let called = functions.get(name, qualifier.as_deref());
                 Some(shared.budget.giving_way(shard, called).await?)
             }
-            Wanted::Revision(name, number) => Some(functions.again(name, *number).await?),
+            Wanted::Revision(name, qualifier, number) => {
+                Some(functions.again(name, qualifier.as_deref(), *number).await?)
+            }
         };
         let (step, reading) = shared.budget.step(shard, called.is_some()).await;
         Ok(Self { called, reading, _step: step })

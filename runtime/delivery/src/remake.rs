@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use millrace_log::Read;
 use millrace_transform::{Failed, Ran};
-use millrace_types::{Batch, Clock, Columns, MIB, Members};
+use millrace_types::{Batch, Clock, Columns, MIB, Members, chain};
 
 use crate::budget::{Hold, Reading, SQUEEZED_BYTES};
 use crate::claims::Claims;
 use crate::context::{LaneContext, Shared, caught};
 use crate::failure::{Failure, write_failure};
 use crate::intent::Body;
-use crate::lane::{CALL_RECORDS_MAX, chain};
+use crate::lane::CALL_RECORDS_MAX;
 use crate::library::Transform;
 use crate::outputs::Outputs;
 use crate::plan::Plan;
@@ -45,7 +45,10 @@ pub(crate) async fn remake(
     let plan = Arc::new(crate::lane::plan(lane, body.table_version).await?);
     let mut wanted = match &body.function {
         None => Wanted::Nothing,
-        Some((name, revision)) => Wanted::Revision(name.clone(), *revision),
+        Some((name, revision)) => {
+            let qualifier = plan.function.as_ref().and_then(|call| call.qualifier.clone());
+            Wanted::Revision(name.clone(), qualifier, *revision)
+        }
     };
     let _remake = lane.shared.budget.remake().await;
     let mut making = Making::begin(lane, plan, members, body)?;
@@ -54,7 +57,7 @@ pub(crate) async fn remake(
     while reader.position() <= last {
         // For each chunk anew: between two of them others have the place and the step.
         let Ready { called, reading, _step } = Ready::get(Arc::clone(&lane.shared), lane.shard, wanted.clone()).await?;
-        if let (Wanted::Revision(_, revision), Some(called)) = (&mut wanted, &called) {
+        if let (Wanted::Revision(_, _, revision), Some(called)) = (&mut wanted, &called) {
             // Where the recorded one is not kept, the one that took its place makes the whole object.
             *revision = called.revision;
         }

@@ -218,7 +218,7 @@ impl Streams {
         let (catalog, owned) = (Arc::clone(&self.0.shared.catalog), name.to_owned());
         let stream = millrace_tasks::blocking(move || catalog.mark_deleting(&owned))
             .await
-            .map_err(|e| DeleteError::Storage(crate::lane::chain(&e)))?;
+            .map_err(|e| DeleteError::Storage(millrace_types::chain(&e)))?;
         let pending = handle.status().pending;
         if pending > 0 {
             tracing::warn!(stream = name, pending, "deleted with records that were not delivered: they are discarded");
@@ -240,7 +240,7 @@ impl Streams {
         let shards = shared.journal.shards().into_iter().filter(|s| s.stream() == stream.id).collect();
         retire_shards(shared, shards).await?;
         let (catalog, name) = (Arc::clone(&shared.catalog), stream.name.clone());
-        millrace_tasks::blocking(move || catalog.remove_stream(&name)).await.map_err(|e| crate::lane::chain(&e))?;
+        millrace_tasks::blocking(move || catalog.remove_stream(&name)).await.map_err(|e| millrace_types::chain(&e))?;
         self.0.handles.write().remove(&stream.name);
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::io;
 
+pub(crate) use millrace_types::chain;
+
 /// A refused request about a function. The Lambda API maps each to the exception of that name.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -169,21 +171,6 @@ impl From<millrace_catalog::Error> for Error {
             other => Self::Catalog(other),
         }
     }
-}
-
-/// An error with its causes, each said once.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// The slug of a stored failure as one of those that the platform knows.

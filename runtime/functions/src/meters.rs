@@ -8,6 +8,7 @@ use millrace_catalog::Function;
 use parking_lot::Mutex;
 
 use crate::Functions;
+use crate::resolve::published;
 
 /// Upper ends of the duration histogram, seconds.
 pub const DURATION_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0];
@@ -106,9 +107,7 @@ impl Meters {
 
 /// What a revision is called: the newest version that is it, `$LATEST`, or `revision N` when nothing points at it.
 pub(crate) fn label(function: Option<&Function>, revision: u32) -> String {
-    let published = function
-        .and_then(|f| f.versions.iter().rev().find(|(_, version)| version.revision == revision))
-        .map(|(number, _)| number.to_string());
+    let published = function.and_then(|f| published(&f.versions, revision)).map(|number| number.to_string());
     let latest = function.is_some_and(|f| f.latest == revision).then(|| crate::LATEST.to_owned());
     published.or(latest).unwrap_or_else(|| format!("revision {revision}"))
 }

@@ -1,11 +1,12 @@
 //! From a name and a qualifier to the revision that runs: `$LATEST`, a number, or an alias, whose second
 //! version gets its share of the calls.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millrace_catalog::{BuildState, Function, Revision, Snapshot};
+use millrace_catalog::{BuildState, Function, Published, Revision, Snapshot};
 
-use crate::Error;
+use crate::{Error, Functions};
 
 /// The qualifier of what is not published.
 pub const LATEST: &str = "$LATEST";
@@ -59,6 +60,36 @@ pub(crate) fn resolve(
     Ok(Resolved { function: Arc::clone(function), revision: Arc::clone(revision), version, alias })
 }
 
+type Versions = BTreeMap<u32, Published>;
+
+/// The newest version that was published of a revision.
+pub(crate) fn published(versions: &Versions, revision: u32) -> Option<u32> {
+    versions.iter().rev().find(|(_, version)| version.revision == revision).map(|(number, _)| *number)
+}
+
+/// What a call of `revision` sees as its version when `qualifier` stands for it.
+fn version_seen(versions: &Versions, qualifier: Option<&str>, revision: u32) -> String {
+    match qualifier.filter(|q| !q.is_empty()) {
+        None | Some(LATEST) => LATEST.to_owned(),
+        Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => number.to_owned(),
+        // An alias points at versions.
+        Some(_) => {
+            published(versions, revision).map_or_else(|| format!("revision {revision}"), |number| number.to_string())
+        }
+    }
+}
+
+impl Functions {
+    /// The version that a call of `revision` saw when `qualifier` stood for it: `$LATEST`, or the number that was
+    /// published, or `revision N` where that is deleted.
+    #[must_use]
+    pub fn version_seen(&self, name: &str, qualifier: Option<&str>, revision: u32) -> String {
+        let snapshot = self.catalog.snapshot();
+        let none = Versions::new();
+        version_seen(snapshot.function(name).map_or(&none, |function| &function.versions), qualifier, revision)
+    }
+}
+
 fn not_found(name: &str, qualifier: &str) -> Error {
     let end = if qualifier == LATEST { String::new() } else { format!(":{qualifier}") };
     Error::NotFound(format!("Function not found: {name}{end}"))
@@ -77,5 +108,28 @@ impl Resolved {
                 Err(Error::Failed { name: self.function.name.clone(), reason: failure.reason.clone() })
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revision_that_runs_again_is_seen_under_the_version_that_it_had() {
+        let mut versions = Versions::new();
+        for (number, revision) in [(2, 7), (3, 7), (4, 9)] {
+            let version = Published { revision, created_ms: 0, description: String::new(), revision_id: String::new() };
+            versions.insert(number, version);
+        }
+        let seen = |qualifier, revision| version_seen(&versions, qualifier, revision);
+        for latest in [None, Some(""), Some(LATEST)] {
+            assert_eq!(seen(latest, 7), LATEST, "though it is published as well");
+            assert_eq!(seen(latest, 5), LATEST, "though it is not the newest any more");
+        }
+        assert_eq!((seen(Some("live"), 7), seen(Some("live"), 9)), ("3".to_owned(), "4".to_owned()));
+        assert_eq!(seen(Some("2"), 7), "2");
+        assert_eq!(seen(Some("live"), 5), "revision 5");
+        assert_eq!(version_seen(&Versions::new(), Some("live"), 7), "revision 7");
     }
 }

@@ -1,6 +1,5 @@
 //! Sending: one request of a guest's thread, from its check to the whole response.
 
-use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use millrace_tasks::Tasks;
-use millrace_types::Clock;
+use millrace_types::{Clock, chain};
 use tokio::runtime::Handle;
 
 use crate::connect::{Connection, Connector, Resolver, SystemResolver};
@@ -153,7 +152,7 @@ impl Inner {
                 // The server closed what it had kept open: an end, a reset, a broken pipe. A bad answer is none of them.
                 let closed = !refused.error().is_parse();
                 let again = unsent || (request.method.is_idempotent() && closed);
-                let error = OutboundError::Exchange { host, why: reason(refused.error()) };
+                let error = OutboundError::Exchange { host, why: chain(refused.error()) };
                 return Err(Failed { error, again });
             }
         };
@@ -161,17 +160,6 @@ impl Inner {
         self.pool.give(key, connection);
         Ok(response)
     }
-}
-
-/// An error and its causes, in one line.
-fn reason(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 async fn read(response: http::Response<Incoming>, host: String) -> Result<OutboundResponse, OutboundError> {
@@ -192,7 +180,7 @@ async fn read(response: http::Response<Incoming>, host: String) -> Result<Outbou
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
-            let why = format!("the response was cut off after {} bytes: {}", whole.len(), reason(&error));
+            let why = format!("the response was cut off after {} bytes: {}", whole.len(), chain(&error));
             OutboundError::Exchange { host: host.clone(), why }
         })?;
         let Ok(data) = frame.into_data() else { continue }; // trailers

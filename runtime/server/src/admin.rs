@@ -12,7 +12,7 @@ use millrace_encode::KeyRing;
 use millrace_front::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 use millrace_functions::{Deployment, Error, Functions, LATEST, Upload};
 use millrace_log::Journal;
-use millrace_types::Batch;
+use millrace_types::{Batch, chain};
 use serde_json::{Value, json};
 
 use crate::cli::describe;
@@ -80,20 +80,6 @@ fn refused_by_functions(error: &Error) -> AdminError {
         _ => AdminErrorKind::Invalid,
     };
     refused(kind, error.slug(), chain(error))
-}
-
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn revision_json(revision: &Revision) -> Value {

@@ -1,8 +1,9 @@
 //! Words that three or more crates use: the batch, ids, sequence numbers, members, counts, clock,
-//! entropy and retry. No async, no IO (but for the two adapters that read the clock and the
+//! entropy, retry, and an error with its causes. No async, no IO (but for the two adapters that read the clock and the
 //! operating system's random source).
 
 mod batch;
+mod chain;
 mod clock;
 mod counts;
 mod entropy;
@@ -14,6 +15,7 @@ pub mod mutate;
 mod retry;
 
 pub use batch::{Batch, BatchBuilder, BatchFull, Columns, PAYLOAD_BYTES_MAX, RECORDS_MAX};
+pub use chain::chain;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use counts::Counts;
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};

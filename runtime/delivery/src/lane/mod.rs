@@ -14,7 +14,7 @@ use std::time::Duration;
 use millrace_log::{Commit, Read, Reader};
 use millrace_tasks::Tasks;
 use millrace_transform::Ran;
-use millrace_types::{Backoff, Batch, Counts, Seq};
+use millrace_types::{Backoff, Batch, Counts, Seq, chain};
 use tokio::sync::{mpsc, watch};
 
 use crate::budget::{Reading, SQUEEZED_BYTES};
@@ -448,16 +448,4 @@ async fn run_function(
     let ran = Arc::new(caught(&shared.guests, move || called.function.run(&given, retries, &source)).await?);
     Arc::clone(&shared.functions).shadow(&call.name, batch, &ran, &plan.source);
     Ok((ran, revision))
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -97,7 +97,7 @@ pub(crate) async fn plan(lane: &Arc<LaneContext>, table_version: Option<u32>) ->
             .stream(&lane.name)
             .ok_or_else(|| Trouble::new("ResourceNotFoundException", format!("the stream {} is gone", lane.name)))?;
         let keys = millrace_encode::KeyRing::load(&shared.keys_path)
-            .map_err(|e| Trouble::new("keys.read", super::chain(&e)))?;
+            .map_err(|e| Trouble::new("keys.read", millrace_types::chain(&e)))?;
         Plan::new(stream, lane.shard, &shared.catalog, &keys, &shared.settings, table_version)
     })
     .await

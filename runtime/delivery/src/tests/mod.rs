@@ -309,6 +309,8 @@ pub(super) struct Scripted {
     pub(super) revisions: Mutex<u64>,
     /// Places of functions that have not as many as are asked for, by name.
     places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Qualifiers that functions were asked by to make something again.
+    pub(super) again: Mutex<Vec<Option<String>>>,
     /// Waits for a place that have not ended.
     waiting: AtomicUsize,
 }
@@ -416,8 +418,9 @@ impl Library for Scripted {
         Ok(Called { revision, function: Arc::new(ScriptedFunction { scripted: self, _place: place }) })
     }
 
-    async fn again(self: Arc<Self>, name: &str, _revision: u32) -> Result<Called, Trouble> {
-        self.get(name, None).await
+    async fn again(self: Arc<Self>, name: &str, qualifier: Option<&str>, _: u32) -> Result<Called, Trouble> {
+        self.again.lock().push(qualifier.map(str::to_owned));
+        self.get(name, qualifier).await
     }
 
     fn shadow(self: Arc<Self>, _name: &str, _batch: &Batch, _ran: &Arc<Ran>, _source: &Arc<BatchSource>) {}

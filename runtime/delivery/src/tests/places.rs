@@ -29,6 +29,7 @@ fn what_is_made_again_and_what_is_read_share_the_one_place_and_the_one_thread() 
         with_function(destination);
         if let Some(function) = &mut destination.function {
             function.buffer_bytes = PORTION_BYTES;
+            function.qualifier = Some("live".to_owned());
         }
     });
     world.functions.set(echo);
@@ -39,6 +40,8 @@ fn what_is_made_again_and_what_is_read_share_the_one_place_and_the_one_thread() 
     let status = recover(&world);
     assert_eq!((status.counts.delivered, status.balance), (records().len() as u64, 0));
     assert_eq!(world.store.lines(), records());
+    let again = world.functions.again.lock();
+    assert!(again.len() > 1 && again.iter().all(|qualifier| qualifier.as_deref() == Some("live")), "{again:?}");
 }
 
 #[test]

@@ -109,16 +109,12 @@ impl World {
             None => self.functions.arn(to),
         });
         let events = EventConfig { retries, on_failure, ..EventConfig::default() };
-<<<<<<< Updated upstream
         let make = |number| (self.first(name, number, events), revision(name, number, &component, orders));
         self.functions.catalog.create_function(name, make).expect("made").owner()
     }
 
     fn first(&self, name: &str, number: u32, events: EventConfig) -> millrace_catalog::Function {
         millrace_catalog::Function {
-=======
-        let function = |number| millrace_catalog::Function {
->>>>>>> Stashed changes
             id: 0,
             name: name.to_owned(),
             arn: self.functions.arn(name),
@@ -133,9 +129,8 @@ impl World {
             aliases: BTreeMap::new(),
             reserved_concurrency: None,
             tags: BTreeMap::new(),
-            event_configs: [(crate::LATEST.to_owned(), events.clone())].into(),
+            event_configs: [(crate::LATEST.to_owned(), events)].into(),
             shadow: None,
-<<<<<<< Updated upstream
         }
     }
 
@@ -144,32 +139,6 @@ impl World {
         let latest = self.functions.function(name).expect("there").latest;
         let revision = self.functions.revision(name, latest).expect("there");
         OwnState::new(&self.functions.state, &self.functions.catalog, &revision)
-=======
-        };
-        let revision = |number| Revision {
-            function: name.to_owned(),
-            function_id: 0,
-            number,
-            created_ms: 0,
-            code: Code {
-                sha256: sha256_hex(&component),
-                component_bytes: component.len() as u64,
-                uploaded_sha256: String::new(),
-                uploaded_bytes: 0,
-                world: "handler".to_owned(),
-                imports: Vec::new(),
-            },
-            config: Configuration {
-                settings: [("orders".to_owned(), orders.to_owned())].into(),
-                memory_bytes: 1 << 26,
-                timeout_ms: 60_000,
-                ..Configuration::default()
-            },
-            state: BuildState::Active,
-        };
-        let made = self.functions.catalog.create_function(name, |number| (function(number), revision(number)));
-        made.expect("made").owner()
->>>>>>> Stashed changes
     }
 
     fn invocation(&self, name: &str) -> Invocation {

@@ -121,15 +121,15 @@ fn refused(error: Error) -> LambdaError {
         Error::Throttled(Throttle::Events) => LambdaError::TooManyRequests(ThrottleReason::Rate),
         Error::Module { ref source, .. } => match source {
             millrace_transform::Error::Io { .. } => {
-                LambdaError::Unavailable { slug: error.slug(), message: crate::admin::chain(&error) }
+                LambdaError::Unavailable { slug: error.slug(), message: millrace_types::chain(&error) }
             }
             _ => LambdaError::Invalid(error.to_string()),
         },
-        Error::Files(_) => LambdaError::Unavailable { slug: error.slug(), message: crate::admin::chain(&error) },
+        Error::Files(_) => LambdaError::Unavailable { slug: error.slug(), message: millrace_types::chain(&error) },
         Error::CodeStorage { .. } | Error::Catalog(millrace_catalog::Error::Limit { .. }) => {
             LambdaError::CodeStorageExceeded(error.to_string())
         }
-        Error::Catalog(_) => LambdaError::Internal(crate::admin::chain(&error)),
+        Error::Catalog(_) => LambdaError::Internal(millrace_types::chain(&error)),
     }
 }
 

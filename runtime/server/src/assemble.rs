@@ -17,17 +17,21 @@ use millrace_object::{ObjectBuckets, ObjectSettings};
 use millrace_outbound::{Outbound, OutboundSettings};
 use millrace_sink::Buckets;
 use millrace_tasks::{ShutdownTrigger, Tasks};
-use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings};
+use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings, Isolation};
 use millrace_types::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 
 use crate::admin::ServerAdmin;
 use crate::lambda::ServerLambda;
 use crate::named::Named;
-use crate::settings::Settings;
+use crate::settings::{Isolate, Settings};
 
 /// The first wait before an event is tried again, as at AWS.
 const EVENT_RETRY: Duration = Duration::from_secs(60);
+/// What mimalloc is told in a function's process: what it reserves ahead, 1 GiB, is not memory before it is
+/// needed, and does not count against the bound of the process; and not to look for the machine's nodes of
+/// memory, which are files.
+const WORKER_VARIABLES: [(&str, &str); 2] = [("MIMALLOC_ARENA_EAGER_COMMIT", "0"), ("MIMALLOC_USE_NUMA_NODES", "1")];
 /// How long the port may take to end beyond its own drain time.
 const FRONT_END_EXTRA: Duration = Duration::from_secs(12);
 
@@ -77,7 +81,8 @@ pub(crate) async fn assemble(settings: Settings) -> Result<Server> {
             .with_context(|| format!("opening the catalog in {}", dir.display()))?,
     );
     let buckets = Arc::new(buckets(&settings, &dir)?);
-    let functions = functions(&dir, &disk, &catalog, &buckets, &clock, &entropy)?;
+    let host = host(settings.isolate, &clock, &entropy)?;
+    let functions = functions(&dir, host, &disk, &catalog, &buckets, &clock, &entropy)?;
     let streams = Streams::start(Parts {
         journal: journal.clone(),
         disk,
@@ -205,16 +210,39 @@ fn tls(settings: &Settings, dir: &Path) -> Result<Tls> {
     }
 }
 
+/// What runs functions; refused when processes of their own were asked for and cannot be had.
+fn host(isolate: Isolate, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<Host>> {
+    let (settings, clock, entropy) = (HostSettings::default(), Arc::clone(clock), Arc::clone(entropy));
+    let host = match isolate {
+        Isolate::None => Host::new(&settings, clock, entropy),
+        Isolate::Process => {
+            // This very file, also when another has taken its place: both sides are of one build.
+            let isolation = Isolation { exe: "/proc/self/exe".into(), variables: &WORKER_VARIABLES };
+            isolation.check().context(Named::new(
+                "server.isolation",
+                "isolate = \"process\": functions cannot be run in processes of their own here",
+            ))?;
+            Host::isolated(&settings, isolation, clock, entropy)
+        }
+    };
+    match isolate {
+        Isolate::None => tracing::info!(isolate = "none", "functions run in the server's own process"),
+        Isolate::Process => {
+            tracing::info!(isolate = "process", "functions run in processes of their own, behind Landlock and seccomp");
+        }
+    }
+    host.context("starting the function host")
+}
+
 fn functions(
     dir: &Path,
+    host: Arc<Host>,
     disk: &Arc<dyn Disk>,
     catalog: &Arc<Catalog>,
     buckets: &Arc<ObjectBuckets>,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Arc<Functions>> {
-    let host = Host::new(&HostSettings::default(), Arc::clone(clock), Arc::clone(entropy))
-        .context("starting the function host")?;
     let key = artifact_key(&dir.join("keys"), &**entropy)?;
     let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
     let outbound = OutboundSettings::default();

@@ -5,6 +5,7 @@ mod commands;
 mod exactly_once;
 mod functions;
 mod input;
+mod isolate;
 mod lambda;
 mod limits;
 mod parked;

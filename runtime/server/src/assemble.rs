@@ -17,17 +17,21 @@ use millrace_object::{ObjectBuckets, ObjectSettings};
 use millrace_outbound::{Outbound, OutboundSettings};
 use millrace_sink::Buckets;
 use millrace_tasks::{ShutdownTrigger, Tasks};
-use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings};
+use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings, Isolation};
 use millrace_types::{Clock, Entropy, SystemClock, SystemEntropy};
 use tokio::net::TcpListener;
 
 use crate::admin::ServerAdmin;
 use crate::lambda::ServerLambda;
 use crate::named::Named;
-use crate::settings::Settings;
+use crate::settings::{Isolate, Settings};
 
 /// The first wait before an event is tried again, as at AWS.
 const EVENT_RETRY: Duration = Duration::from_secs(60);
+/// What mimalloc is told in a function's process: what it reserves ahead, 1 GiB, is not memory before it is
+/// needed, and does not count against the bound of the process; and not to look for the machine's nodes of
+/// memory, which are files.
+const WORKER_VARIABLES: [(&str, &str); 2] = [("MIMALLOC_ARENA_EAGER_COMMIT", "0"), ("MIMALLOC_USE_NUMA_NODES", "1")];
 /// How long the port may take to end beyond its own drain time.
 const FRONT_END_EXTRA: Duration = Duration::from_secs(12);
 /// Calls of functions at once, at most: each reserves three memories of 4 GiB address space, of 128 TiB.
@@ -208,13 +212,34 @@ fn tls(settings: &Settings, dir: &Path) -> Result<Tls> {
     }
 }
 
-/// As many places as there are threads that call functions or try a new one, up to what the address space bears.
+/// What runs functions, as many at once as there are threads that call them or try a new one, up to what the address
+/// space bears; refused when processes of their own were asked for and cannot be had.
 fn host(settings: &Settings, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Arc<Host>> {
+    let isolate = settings.isolate;
     let builder = 1;
     let threads = INVOKE_THREADS + settings.delivery.guest_threads() + builder;
     let calls_max = u32::try_from(threads).unwrap_or(u32::MAX).min(CALLS_MAX);
     let settings = HostSettings { calls_max, ..HostSettings::default() };
-    Host::new(&settings, Arc::clone(clock), Arc::clone(entropy)).context("starting the function host")
+    let (clock, entropy) = (Arc::clone(clock), Arc::clone(entropy));
+    let host = match isolate {
+        Isolate::None => Host::new(&settings, clock, entropy),
+        Isolate::Process => {
+            // This very file, also when another has taken its place: both sides are of one build.
+            let isolation = Isolation { exe: "/proc/self/exe".into(), variables: &WORKER_VARIABLES };
+            isolation.check().context(Named::new(
+                "server.isolation",
+                "isolate = \"process\": functions cannot be run in processes of their own here",
+            ))?;
+            Host::isolated(&settings, isolation, clock, entropy)
+        }
+    };
+    match isolate {
+        Isolate::None => tracing::info!(isolate = "none", "functions run in the server's own process"),
+        Isolate::Process => {
+            tracing::info!(isolate = "process", "functions run in processes of their own, behind Landlock and seccomp");
+        }
+    }
+    host.context("starting the function host")
 }
 
 fn functions(

@@ -18,9 +18,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The compiling child runs before anything else is set up: it must own nothing.
-    if std::env::args().nth(1).as_deref() == Some("compile-function") {
-        return millrace_transform::compile_child();
+    // Children that compile or run functions come before anything else is set up: they must own nothing.
+    match std::env::args().nth(1).as_deref() {
+        Some("compile-function") => return millrace_transform::compile_child(),
+        Some("run-function") => return millrace_transform::function_child(),
+        _ => {}
     }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("millrace: another TLS provider is installed already");

@@ -68,12 +68,24 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     /// Log lines as JSON.
     pub(crate) log_json: bool,
+    /// What functions run in.
+    pub(crate) isolate: Isolate,
     /// The journal.
     pub(crate) journal: JournalSettings,
     /// Delivery.
     pub(crate) delivery: DeliverySettings,
     /// Object stores, by bucket where they differ.
     pub(crate) objects: ObjectSettings,
+}
+
+/// What functions run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Isolate {
+    /// The server's own process: WebAssembly is the wall.
+    None,
+    /// Processes of their own, behind Landlock and seccomp.
+    Process,
 }
 
 /// One access key.
@@ -127,6 +139,7 @@ impl Default for Settings {
             s3_endpoint: None,
             log: "info".into(),
             log_json: false,
+            isolate: Isolate::None,
             journal: JournalSettings::default(),
             delivery: DeliverySettings::default(),
             objects: ObjectSettings::default(),

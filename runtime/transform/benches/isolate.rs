@@ -30,7 +30,7 @@ fn batch(records: usize, bytes: usize) -> Batch {
 fn module(is_isolated: bool) -> Arc<Module> {
     let (settings, clock, entropy) = (HostSettings::default(), Arc::new(SystemClock), Arc::new(SystemEntropy));
     let host = if is_isolated {
-        let isolation = Isolation { exe: std::env::current_exe().unwrap() };
+        let isolation = Isolation { exe: std::env::current_exe().unwrap(), variables: &[] };
         Host::isolated(&settings, isolation, clock, entropy).unwrap()
     } else {
         Host::new(&settings, clock, entropy).unwrap()

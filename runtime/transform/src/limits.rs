@@ -9,6 +9,11 @@ pub const EVENT_BYTES_MAX: usize = 6 * MIB;
 /// Bytes of a handler's answer, as at Lambda: 6 MiB and 100 bytes.
 pub const ANSWER_BYTES_MAX: usize = 6_291_556;
 
+/// Calls that a server runs at once, and with `--isolate process` the processes that run one.
+const CALLS_MAX: u32 = 16;
+/// Warm instances, or processes that wait for a call, that a server keeps.
+const WARM_MAX: u32 = 16;
+
 /// How many functions run at once in one [`Host`](crate::Host), and how finely time is cut.
 #[derive(Debug, Clone)]
 pub struct HostSettings {
@@ -34,8 +39,8 @@ pub struct HostSettings {
 impl Default for HostSettings {
     fn default() -> Self {
         Self {
-            calls_max: 16,
-            warm_max: 16,
+            calls_max: CALLS_MAX,
+            warm_max: WARM_MAX,
             epoch_tick: Duration::from_millis(10),
             keep_resident_bytes: 2 * MIB,
             deterministic: false,

@@ -35,6 +35,10 @@ pub(super) struct Serve {
     /// Settings file (default ./millrace.toml when it exists).
     #[arg(long, value_name = "FILE", env = "MILLRACE_CONFIG")]
     config: Option<PathBuf>,
+    /// What functions run in: `none`, the server itself, or `process`, processes of their own behind
+    /// Landlock and seccomp (default none).
+    #[arg(long, value_name = "none|process")]
+    isolate: Option<String>,
     /// PEM file of the certificate and its chain.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -76,6 +80,7 @@ impl Serve {
             ("data_dir", self.data_dir.as_ref().map(path)),
             ("listen", self.listen.clone()),
             ("s3_endpoint", self.s3_endpoint.clone()),
+            ("isolate", self.isolate.clone()),
             ("tls_cert", self.tls_cert.as_ref().map(path)),
             ("tls_key", self.tls_key.as_ref().map(path)),
             ("dev", self.dev.then(|| "true".to_owned())),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use millrace_types::Batch;
 
 use super::Isolation;
-use super::frame::{self, BatchColumns, Call, Start};
+use super::columns::{self, Answered, BatchColumns};
+use super::frame::{Call, Start};
 use super::parent::{Done, Worker};
 use crate::guest::Shared;
 use crate::host::{Code, Host};
@@ -75,7 +76,8 @@ impl Isolation {
         let settings = HostSettings::default();
         let start = Start {
             settings: BTreeMap::new(),
-            limits: all(),
+            // The least memory that a function has if nobody says anything: what fits there fits everywhere.
+            limits: Limits::default(),
             source: (&BatchSource::default()).into(),
             key_value: false,
             http: false,
@@ -109,7 +111,7 @@ impl Function {
         let columns = BatchColumns::new(batch);
         self.remote(isolated, &call, &columns.parts(batch), deadline, None, |done| {
             let (answered, parts) = done;
-            let raw = frame::raw_output(answered, parts).map_err(CallError::Invalid)?;
+            let raw = columns::raw_output(answered, parts).map_err(CallError::Invalid)?;
             body(Output::check(raw, batch.len()).map_err(CallError::Invalid)?)
         })
     }
@@ -141,21 +143,18 @@ impl Function {
         parts: &[&[u8]],
         deadline: Duration,
         log: Option<&dyn LogSink>,
-        body: impl FnOnce((frame::Answered, Vec<Vec<u8>>)) -> Result<T, CallError>,
+        body: impl FnOnce((Answered, Vec<Vec<u8>>)) -> Result<T, CallError>,
     ) -> Invocation<T> {
         let (host, shared) = (&self.module.host, &*self.shared);
         let _turn = host.calls.enter();
         let started = shared.clock.monotonic();
         let since = || shared.clock.monotonic().saturating_sub(started);
-        let kept = self.workers.0.lock().pop();
+        let kept = self.workers.0.lock().pop().and_then(|mut worker| {
+            host.warm.give_back();
+            worker.lives().then_some(worker)
+        });
         let is_new = kept.is_none();
-        let worker = match kept {
-            Some(worker) => {
-                host.warm.give_back();
-                Ok(worker)
-            }
-            None => isolated.worker(host, shared),
-        };
+        let worker = kept.map_or_else(|| isolated.worker(host, shared), Ok);
         let start_duration = if is_new { since() } else { Duration::ZERO };
         let done = worker.and_then(|mut worker| {
             let done = worker.call(call, parts, deadline, shared, log.unwrap_or(&*shared.log))?;

@@ -20,6 +20,9 @@ const FILES_MAX: u64 = 64;
 /// A file of its own at most, bytes: only images of memories, which have no name, can be made.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
+/// The signal that a process ends itself with.
+const SIGABRT: u64 = 6;
+
 /// Files that this process has of right when it starts: the socket and twice the null device.
 const OWN: [u64; 3] = [0, 1, 2];
 /// Files that it may have inherited beside them, for all of which there is room in the filter.
@@ -96,7 +99,7 @@ const FILE_CALLS: [(i64, u8); 9] = [
     (libc::SYS_mmap, 4),
 ];
 /// All other system calls of a running function, of the allocator and of threads that are there already.
-const CALLS: [i64; 23] = [
+const CALLS: [i64; 24] = [
     libc::SYS_memfd_create,
     // Memory.
     libc::SYS_brk,
@@ -108,6 +111,7 @@ const CALLS: [i64; 23] = [
     // Threads and signals: wasm traps are signals that the process sends itself by what it does.
     libc::SYS_futex,
     libc::SYS_gettid,
+    libc::SYS_getpid,
     libc::SYS_rseq,
     libc::SYS_set_robust_list,
     libc::SYS_sched_getaffinity,
@@ -136,11 +140,12 @@ pub(super) fn deny_calls(inherited: &[u64]) -> Result<(), String> {
 fn filter(inherited: &[u64]) -> Result<BpfProgram, String> {
     let failed = |error: seccompiler::BackendError| format!("seccomp is needed: {error}");
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
-    let option = |option: u64| {
-        let is = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, option)?;
-        SeccompRule::new(vec![is])
-    };
+    let is = |argument, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value);
+    let option = |option| SeccompRule::new(vec![is(0, option)?]);
     rules.insert(libc::SYS_prctl, vec![option(PR_SET_NAME).map_err(failed)?, option(PR_SET_VMA).map_err(failed)?]);
+    // How a process gives up: a signal to a thread of its own.
+    let own = is(0, u64::from(std::process::id())).and_then(|own| SeccompRule::new(vec![own, is(2, SIGABRT)?]));
+    rules.insert(libc::SYS_tgkill, vec![own.map_err(failed)?]);
     for (call, argument) in FILE_CALLS {
         let is_not = |fd: &u64| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *fd);
         let conditions: Vec<_> = inherited.iter().map(is_not).collect::<Result<_, _>>().map_err(failed)?;
@@ -188,6 +193,8 @@ mod tests {
             "process" => drop(Command::new("/bin/true").status()),
             "thread" => drop(std::thread::Builder::new().spawn(|| {})),
             "signal" => drop(rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::CONT)),
+            "prctl" => drop(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable)),
+            "abort" => std::process::abort(),
             "memory" => drop(std::hint::black_box(vec![1_u8; 3 << 30])),
             other => panic!("{other}"),
         }
@@ -197,6 +204,7 @@ mod tests {
     fn trying(what: &str) -> ExitStatus {
         Command::new(std::env::current_exe().unwrap())
             .args(["isolate::confine::tests::child", "--exact", "--ignored", "--nocapture"])
+            .env_clear()
             .env(TRY, what)
             .stdout(std::process::Stdio::null())
             .stderr(std::process::Stdio::null())
@@ -207,10 +215,34 @@ mod tests {
     #[test]
     fn what_a_function_does_not_need_ends_the_process() {
         assert_eq!(trying("work").code(), Some(7), "what it needs it may do");
-        for what in ["file", "inherited", "socket", "process", "thread", "signal"] {
+        for what in ["file", "inherited", "socket", "process", "thread", "signal", "prctl"] {
             assert_eq!(trying(what).signal(), Some(31), "{what}");
         }
-        let hungry = trying("memory");
-        assert!(!hungry.success() && hungry.signal().is_some(), "{hungry}");
+        for what in ["memory", "abort"] {
+            assert_eq!(trying(what).signal(), Some(6), "{what}");
+        }
+    }
+
+    /// Those that no safe code here can make.
+    #[test]
+    fn nothing_is_listed_that_reaches_out() {
+        let listed: Vec<i64> = super::CALLS.into_iter().chain(super::FILE_CALLS.map(|(call, _)| call)).collect();
+        for call in [
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_sendmsg,
+            libc::SYS_recvmsg,
+            libc::SYS_io_uring_setup,
+            libc::SYS_bpf,
+            libc::SYS_perf_event_open,
+            libc::SYS_userfaultfd,
+            libc::SYS_ioctl,
+            libc::SYS_execveat,
+            libc::SYS_memfd_secret,
+        ] {
+            assert!(!listed.contains(&call), "{call}");
+        }
     }
 }

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use millrace_types::{Clock, KIB, MIB, SystemClock};
 use parking_lot::Mutex;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
-use super::frame::{self, Answered, Call, Kept, Responded, Said, Start, StartError};
+use super::columns::{self, Answered};
+use super::frame::{self, Call, Kept, Responded, Said, Start, StartError};
 use super::{Isolation, SUBCOMMAND};
 use crate::error::io_error;
 use crate::guest::{Pending, REQUESTS_MAX, Shared};
@@ -31,6 +33,8 @@ const SAID_BYTES_MAX: usize = 8 * MIB;
 const START_PARTS_BYTES_MAX: u64 = 0;
 /// The signal that a forbidden system call ends with.
 const SIGSYS: i32 = 31;
+/// The signal that a process ends itself with.
+const SIGABRT: i32 = 6;
 
 /// Workers of one function that wait for a call.
 #[derive(Debug, Default)]
@@ -52,9 +56,18 @@ pub(crate) struct Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Both fail only when it has ended already and was waited for.
+        // Fails only when it has ended already and was waited for.
         drop(self.child.kill());
-        drop(self.child.wait());
+        if !self.lives() {
+            return;
+        }
+        // Giving back its memory takes a while, which whoever lets go of a function need not wait for. The
+        // number stays this process's until somebody has waited.
+        let pid = Pid::from_child(&self.child);
+        let waiting = millrace_tasks::thread("function-end", move || waitpid(Some(pid), WaitOptions::empty()));
+        if waiting.is_err() {
+            drop(self.child.wait());
+        }
     }
 }
 
@@ -142,12 +155,18 @@ impl Worker {
         }
     }
 
+    /// It has not ended while it waited.
+    pub(super) fn lives(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     fn spawn(isolation: &Isolation) -> Result<Self, Error> {
         let failed = || io_error("starting a function's process");
         let (stream, far) = UnixStream::pair().map_err(failed())?;
         let child = Command::new(&isolation.exe)
             .arg(SUBCOMMAND)
             .env_clear()
+            .envs(isolation.variables.iter().copied())
             .current_dir("/")
             // A terminal's interrupt is for the server, which ends its workers when their calls have ended.
             .process_group(0)
@@ -199,7 +218,7 @@ impl Worker {
                 Said::Answer { outcome, init, cold_start, memory_high_water_bytes } => {
                     let outcome = match outcome {
                         Ok(answered) => Ok((answered, parts)),
-                        Err(error) => Err(frame::error_with_text(error, parts).map_err(io::Error::other)?),
+                        Err(error) => Err(columns::error_with_text(error, parts).map_err(io::Error::other)?),
                     };
                     let writes = served.writes;
                     return Ok(Done { outcome, init, cold_start, memory_high_water_bytes, writes });
@@ -244,6 +263,7 @@ impl Worker {
 fn how(status: ExitStatus) -> String {
     match status.signal() {
         Some(SIGSYS) => "it made a system call that is not allowed".to_owned(),
+        Some(SIGABRT) => "it gave up, as it does when it gets no more memory".to_owned(),
         Some(signal) => format!("by signal {signal}"),
         None => status.to_string(),
     }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use millrace_types::{SystemClock, SystemEntropy};
 use parking_lot::Mutex;
 
+use super::columns::{self, Answered};
 use super::confine;
-use super::frame::{self, Answered, Bounds, Call, Kept, Responded, Said, Start, StartError};
+use super::frame::{self, Bounds, Call, Kept, Responded, Said, Start, StartError};
 use crate::artifact::Verified;
 use crate::{
     CallContext, Error, Function, Host, HostSettings, Http, KeyValue, LogLevel, LogSink, Outbound, OutboundRequest,
@@ -111,15 +112,15 @@ fn answer(function: &Function, call: Call, parts: Vec<Vec<u8>>, server: &mut Ser
     };
     match call {
         Call::Batch { deadline, source, first } => {
-            let batch = frame::batch(first, parts).map_err(broken)?;
+            let batch = columns::batch(first, parts).map_err(broken)?;
             let made = function.transform(&batch, deadline, &Arc::new(source.into()), |_| true);
             let (outcome, parts) = match made.output {
                 Ok(output) => {
-                    let (answered, parts) = frame::output_parts(output);
+                    let (answered, parts) = columns::output_parts(output);
                     (Ok(answered), parts)
                 }
                 Err(error) => {
-                    let (error, text) = frame::error_and_text(error);
+                    let (error, text) = columns::error_and_text(error);
                     (Err(error), vec![text])
                 }
             };
@@ -132,7 +133,7 @@ fn answer(function: &Function, call: Call, parts: Vec<Vec<u8>>, server: &mut Ser
             let (outcome, part) = match made.output {
                 Ok(answer) => (Ok(Answered::default()), answer),
                 Err(error) => {
-                    let (error, text) = frame::error_and_text(error);
+                    let (error, text) = columns::error_and_text(error);
                     (Err(error), text)
                 }
             };

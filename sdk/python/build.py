@@ -113,7 +113,8 @@ def componentize(work, site, output, verbose):
     tool = pathlib.Path(sys.executable).parent / "componentize-py"
     if not tool.exists():
         raise UserError(f"componentize-py is not installed: {sys.executable} -m pip install -r {HERE / 'requirements.txt'}")
-    command = [tool, "-d", work / "wit", "-w", "app", "componentize", "entry", "--stub-wasi", "-o", output]
+    # By this interpreter: the script's first line names the one that it was installed for, maybe elsewhere.
+    command = [sys.executable, tool, "-d", work / "wit", "-w", "app", "componentize", "entry", "--stub-wasi", "-o", output]
     for path in (work / "path", HERE, site):
         command += ["-p", path]
     # A folder of its own: componentize-py must not find the user's modules by the working directory.

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import cache, crash, environments, templates, toolchain
+from . import cache, crash, environments, sdks, templates, toolchain
 from .report import Failed, Run, Skip, say
 from .servers import Servers
 
@@ -88,9 +88,12 @@ class Steps:
         run.note(counted(run))
 
     def languages(self, run: Run) -> None:
-        """The SDK of Go natively, and guests in Go and C: built, and run through the deploy's way."""
+        """The SDKs of Python and JavaScript, natively and as components; that of Go natively, and guests in Go and C:
+        built, and run through the deploy's way."""
+        sdks.suites(run, binary(run))
         if shutil.which("go") is None:
-            raise Skip("there is no Go")
+            run.skip("SDK and guests in Go and C", "there is no Go")
+            return
         run.command(["go", "test", "./..."], cwd=run.tree / "sdk" / "go")
         run.command([run.tree / "guest-examples" / "languages.sh"], env={"PYTHON": str(environments.python(run))})
         # The measurement is for who asks for it.
@@ -124,6 +127,7 @@ class Steps:
     def clients(self, run: Run) -> None:
         """Real clients and independent readers against the real server."""
         report = run.logs / "clients.xml"
+        report.unlink(missing_ok=True)
         env = self.from_outside(run)
         for name, make in {
             "MILLRACE_TEST_NODE_MODULES": environments.node_modules,
@@ -138,7 +142,7 @@ class Steps:
             run.command([environments.python(run), environments.CLIENTS / "run.py", f"--junitxml={report}",
                          f"--basetemp={run.temporary / 'clients'}", *self.pytest], env=env)
         finally:
-            note_clients(run, report)
+            run.note(f"{run.cases(report, 'client test')} tests")
 
     def templates(self, run: Run) -> None:
         """Every template of `millrace new`: built, tested, deployed, behind a stream, with the seconds of each."""
@@ -207,20 +211,6 @@ def counted(run: Run) -> str:
     words = [line.split() for line in run.log_path.read_text(errors="replace").splitlines()
              if line.startswith("test result: ")]
     return f"{sum(int(line[3]) for line in words)} tests"
-
-
-def note_clients(run: Run, report: Path) -> None:
-    """Takes the counts and the skips of the client tests from their report."""
-    if not report.is_file():
-        return
-    import xml.etree.ElementTree as tree
-
-    cases = tree.parse(report).findall(".//testcase")
-    for case in cases:
-        skipped = case.find("skipped")
-        if skipped is not None:
-            run.skip(f"client test {case.get('name')}", skipped.get("message") or "no reason given")
-    run.note(f"{len(cases)} tests")
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:

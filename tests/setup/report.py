@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
+from xml.etree import ElementTree
 
 # Lines of a failed step's log that are shown; the whole log stays in its file.
 TAIL_LINES = 120
@@ -65,16 +67,36 @@ class Run:
         }
 
     def command(self, argv: Sequence[str | Path], *, cwd: Path | None = None,
-                env: Mapping[str, str] | None = None) -> None:
-        """Runs `argv`, its output into the step's log; raises `Failed` when it does not end with 0."""
+                env: Mapping[str, str] | None = None, seconds: float | None = None) -> None:
+        """Runs `argv`, its output into the step's log; raises `Failed` when it does not end with 0, or not within
+        `seconds`: then what it started is killed with it."""
         argv = [str(part) for part in argv]
         with open(self.log_path or os.devnull, "a") as log:
             log.write(f"$ {' '.join(argv)}\n")
             log.flush()
-            done = subprocess.run(argv, cwd=cwd or self.tree, env=self.environment(env),
-                                  stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False)
-        if done.returncode:
-            raise Failed(f"`{' '.join(argv)}` ended with {done.returncode}")
+            process = subprocess.Popen(argv, cwd=cwd or self.tree, env=self.environment(env), stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=subprocess.STDOUT, start_new_session=seconds is not None)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                raise Failed(f"`{' '.join(argv)}` did not end within {seconds} s") from None
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL) if seconds is not None else process.kill()
+                    process.wait()
+        if process.returncode:
+            raise Failed(f"`{' '.join(argv)}` ended with {process.returncode}")
+
+    def cases(self, report: Path, what: str) -> int:
+        """How many tests a JUnit report of pytest has; notes those that were skipped."""
+        if not report.is_file():
+            return 0
+        found = ElementTree.parse(report).findall(".//testcase")
+        for case in found:
+            skipped = case.find("skipped")
+            if skipped is not None:
+                self.skip(f"{what} {case.get('name')}", skipped.get("message") or "no reason given")
+        return len(found)
 
     def output(self, argv: Sequence[str | Path], *, cwd: Path | None = None) -> str | None:
         """What `argv` prints, stripped; `None` when it is not there or fails."""

@@ -2,6 +2,7 @@
 watch` do the same. Wants the variable MILLRACE, the path of a `millrace` binary, and componentize-py beside
 this Python. The template of a handler is built and run by the step `templates` of `tests/run`."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -47,35 +48,40 @@ def run(component, files, *more):
 
 
 @pytest.fixture(scope="module")
-def interpreters(tmp_path_factory):
-    """An interpreter of each kind: it runs any project of the kind that imports no packages."""
-    folder = tmp_path_factory.mktemp("interpreters")
-    made = {kind: folder / f"{kind}.wasm" for kind in ("transform", "handler")}
+def components(tmp_path_factory):
+    """Each project, built, and an interpreter of each kind, which runs any project of the kind that imports no
+    packages. One build has one thread, so two run at a time."""
+    folder = tmp_path_factory.mktemp("components")
+    made, commands = {}, []
+    for name, (project, kind, source) in PROJECTS.items():
+        made[name] = folder / f"{name}.wasm"
+        commands.append([str(project), "--kind", kind, "--source", source, "--output", str(made[name])])
     for name in ("transform", "sandbox"):
         project, kind, source = PROJECTS[name]
-        command = [str(project), "--kind", kind, "--source", source, "--output", str(made[kind]), "--dev"]
-        assert build.main(command) == 0
-        written = made[kind].stat().st_mtime_ns
-        assert build.main(command) == 0
-        assert made[kind].stat().st_mtime_ns == written, "it was made again for nothing"
+        made["interpreter", kind] = folder / f"{kind}-interpreter.wasm"
+        command = [str(project), "--kind", kind, "--source", source, "--output", str(made["interpreter", kind])]
+        commands.append([*command, "--dev"])
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(build.main, commands)) == [0] * len(commands)
+    written = made["interpreter", "handler"].stat().st_mtime_ns
+    assert build.main(commands[-1]) == 0
+    assert made["interpreter", "handler"].stat().st_mtime_ns == written, "it was made again for nothing"
     return made
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_a_built_one_and_the_interpreter_do_the_same(name, tmp_path, interpreters):
+def test_a_built_one_and_the_interpreter_do_the_same(name, tmp_path, components):
     project, kind, source = PROJECTS[name]
-    made, bundle = tmp_path / "made.wasm", tmp_path / "source.json"
-    common = [str(project), "--kind", kind, "--source", source]
-    assert build.main([*common, "--output", str(made)]) == 0
-    assert build.main([*common, "--output", str(bundle), "--bundle"]) == 0
+    bundle = tmp_path / "source.json"
+    assert build.main([str(project), "--kind", kind, "--source", source, "--output", str(bundle), "--bundle"]) == 0
     files = sorted((project / "tests").glob("*.toml"))
     if name == "sandbox":
         deep = tmp_path / "deep.toml"
         settings = '[settings]\nNAME = "x"\n'
         deep.write_text(settings + "".join(DEEP.format(levels=levels, nested="[" * levels) for levels in (501, 100_000)))
         files.append(deep)
-    built = run(made, files)
-    interpreted = run(interpreters[kind], files, "--set", f"MILLRACE_SOURCE={bundle.read_text()}")
+    built = run(components[name], files)
+    interpreted = run(components["interpreter", kind], files, "--set", f"MILLRACE_SOURCE={bundle.read_text()}")
     assert built == interpreted != []
 
 

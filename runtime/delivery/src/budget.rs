@@ -134,7 +134,7 @@ impl Budget {
     }
 
     /// Rings for the next where there is memory for more than the lane of `shard`, and says how it may read.
-    fn ring_on(&self, shard: ShardId, with_function: bool) -> Reading {
+    pub(crate) fn ring_on(&self, shard: ShardId, with_function: bool) -> Reading {
         let reading = self.reading(shard);
         if reading == Reading::Free {
             self.steps(with_function).room.notify_one();

@@ -215,10 +215,8 @@ impl Work {
         #[expect(clippy::cast_possible_truncation, reason = "a batch holds at most RECORDS_MAX records")]
         let count = outputs.columns.len() as u32;
         // One that two revisions of the function write to is one partition.
-        let mut open_partitions: HashSet<Kind> = match self.plan.partitioned {
-            true => self.windows.keys().map(|(_, kind)| kind).filter(|kind| kind.is_data()).cloned().collect(),
-            false => HashSet::new(),
-        };
+        let open = self.windows.keys().filter(|(_, kind)| self.plan.partitioned && kind.is_data());
+        let mut open_partitions: HashSet<Kind> = open.map(|(_, kind)| kind.clone()).collect();
         let mut whole = Slot::default();
         for output in 0..count {
             let source = outputs.source(output);
@@ -234,10 +232,7 @@ impl Work {
             match self.router.route(route, output as usize) {
                 Ok(kind) => {
                     let known = open_partitions.contains(kind);
-                    if known || open_partitions.len() < PARTITIONS_MAX {
-                        if !known {
-                            open_partitions.insert(kind.clone());
-                        }
+                    if known || open_partitions.len() < PARTITIONS_MAX && open_partitions.insert(kind.clone()) {
                         slots.entry(kind.clone()).or_default().select.push(output);
                     } else {
                         refused.push((output, Refusal::too_many_partitions()));

@@ -203,9 +203,10 @@ impl Life {
         let sleep = [due, quiet].into_iter().flatten().min();
         let freed = self.lane.shared.budget.room(self.plan.function.is_some());
         let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
-        if !may_read || !memory {
-            // Who cannot read keeps no place among the calls of a function from those who can.
-            self.coming = None;
+        if (!may_read || !memory) && self.coming.take().is_some() {
+            // Who cannot read keeps no place among the calls of a function from those who can, and nobody waiting
+            // for memory behind it.
+            self.lane.shared.budget.ring_on(self.lane.shard, self.plan.function.is_some());
         }
         let readable = async {
             self.reader.ready().await;

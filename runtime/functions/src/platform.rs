@@ -1,11 +1,11 @@
 //! The platform's parts and their lives: what it is built from, its start, its stop.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_catalog::{Catalog, Function, Revision, State};
+use millrace_catalog::{Catalog, Function, Revision, Snapshot, State};
 use millrace_log::Disk;
 use millrace_outbound::Outbound;
 use millrace_sink::Buckets;
@@ -110,7 +110,7 @@ impl Functions {
     pub fn start(parts: FunctionParts) -> Result<Arc<Self>, Error> {
         let files = Files::open(parts.dir, parts.disk)?;
         let snapshot = parts.catalog.snapshot();
-        files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
+        retain(&files, &snapshot)?;
         let (event_came, events) = mpsc::channel(EVENT_QUEUE);
         let functions = Arc::new(Self {
             catalog: parts.catalog,
@@ -239,10 +239,14 @@ impl Functions {
     pub(crate) fn collect_files(&self) {
         let _none = self.storing.write();
         let _one = self.building.lock();
-        let used: BTreeSet<String> =
-            self.catalog.snapshot().revisions().map(|revision| revision.code.sha256.clone()).collect();
-        if let Err(error) = self.files.retain(&used) {
+        if let Err(error) = retain(&self.files, &self.catalog.snapshot()) {
             tracing::warn!(%error, "files of functions that are gone could not be removed; the next start tries again");
         }
     }
+}
+
+/// Removes files of components and functions that the catalog does not have.
+fn retain(files: &Files, snapshot: &Snapshot) -> std::io::Result<()> {
+    let used = snapshot.revisions().map(|revision| revision.code.sha256.clone()).collect();
+    files.retain(&used, &snapshot.functions().map(|function| function.name.clone()).collect())
 }

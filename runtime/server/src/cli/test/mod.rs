@@ -89,7 +89,7 @@ impl Target {
     }
 
     fn subject(&self) -> Result<Subject> {
-        Subject::load(&self.file, self.project.as_ref().map(|project| &project.manifest))
+        Subject::load(&self.file, self.project.as_ref().map(|project| &project.manifest), None)
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) fn project(
     let cases = cases(&files, Some(project), set)?;
     let subject = match kept.take() {
         Some(same) if same.is_of(file, &project.manifest)? => same,
-        _ => Subject::load(file, Some(&project.manifest))?,
+        other => Subject::load(file, Some(&project.manifest), other.as_ref())?,
     };
     run_cases(kept.insert(subject), cases).map(Some)
 }

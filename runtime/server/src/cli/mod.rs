@@ -36,6 +36,10 @@ use millrace_types::SystemClock;
 pub(crate) use explain::told;
 pub(crate) use outcome::describe;
 
+#[cfg(test)]
+pub(crate) use project::manifest_of;
+#[cfg(test)]
+pub(crate) use test::cases_of;
 
 use crate::client::{Client, Credentials};
 use crate::named::Named;

@@ -229,6 +229,17 @@ fn run_case(subject: &Subject, case: &Case) -> Result<Verdict> {
     Ok(Verdict::Ran { size, duration, fuel, differences })
 }
 
+/// The tests of a text: each with its name, its records and its expectations.
+#[cfg(test)]
+pub(crate) fn cases_of(text: &str) -> Result<Vec<(String, usize, usize)>> {
+    let numbers = |body: &Body| match body {
+        Body::Records(records, expects) => (records.len(), expects.len()),
+        Body::Event(..) => (1, 1),
+    };
+    let cases = file::of_text(text)?;
+    Ok(cases.iter().map(|case| (case.name.clone(), numbers(&case.body).0, numbers(&case.body).1)).collect())
+}
+
 /// Shows what the lines of a file become.
 fn look(target: &Target, input: &Path, set: BTreeMap<String, String>) -> Result<()> {
     let subject = target.subject()?;

@@ -91,3 +91,16 @@ async fn no_server_a_taken_port_and_folders_in_the_way_have_their_pages() -> any
     page(&["serve", "--dev", "--listen", "127.0.0.1:0", "--data-dir", &below], "server.data-dir")?;
     Ok(())
 }
+
+#[test]
+fn a_command_whose_output_nobody_reads_ends_quietly() -> anyhow::Result<()> {
+    for args in [&["compatibility"] as &[_], &["explain"], &["new", "shout", "-t", "c"]] {
+        let dir = tempfile::tempdir()?;
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let ended = Command::new(server::binary()?).args(args).current_dir(dir.path()).stdout(writer).output()?;
+        // What a shell says of a tool that SIGPIPE ended.
+        assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(141), ""), "{args:?}");
+    }
+    Ok(())
+}

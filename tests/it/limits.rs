@@ -75,3 +75,13 @@ async fn a_full_disk_refuses_puts_while_deliveries_go_on() -> anyhow::Result<()>
     assert_eq!(status_of(world.server.base(), "s").await?.failed, 0);
     Ok(())
 }
+
+/// A client that is cut off while it writes would see a broken pipe.
+#[tokio::test]
+async fn an_upload_over_the_limit_gets_its_answer() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let answer = world.plain().send("PUT", "/v1/functions/large", &[], vec![0; 100 << 20]).await?;
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    assert!(answer.text().contains("request.too-large"), "{}", answer.text());
+    Ok(())
+}

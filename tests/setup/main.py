@@ -148,6 +148,10 @@ class Steps:
         """Every template of `millrace new`: built, tested, deployed, behind a stream, with the seconds of each."""
         templates.templates(run, {**product(run), "MILLRACE_TEST_LOGS": str(run.logs)})
 
+    def watch(self, run: Run) -> None:
+        """By hand: the seconds from a save under `millrace watch` until it is live."""
+        templates.watch(run, {**product(run), "MILLRACE_TEST_LOGS": str(run.logs)})
+
     def crash(self, run: Run) -> None:
         """The oracle: `kill -9` at random times under load, nothing lost, nothing twice."""
         crash.judged(run, binary(run), product(run), crash.CRASH_CYCLES, "crash")
@@ -171,7 +175,7 @@ class Steps:
 ORDER = ["toolchain", "guests", "setup", "fmt", "clippy", "deny", "build", "demo", "test", "languages", "integration",
          "clients", "templates", "crash", "planted"]
 # Steps that run only when named: they take long, and their figures go into the documentation.
-BY_HAND = ["long", "load"]
+BY_HAND = ["long", "load", "watch"]
 
 
 def workspaces(run: Run) -> list[Path]:

@@ -1,15 +1,21 @@
-"""Owns the step `templates`: what each language's toolchain is on this machine, and the run over every template that
-the tree has. `tests/clients/projects.py` is what runs."""
+"""Owns the steps `templates` and `watch`: what each language's toolchain is on this machine, the run over every template
+that the tree has (`tests/clients/projects.py`), and the time from a save until it is live
+(`tests/clients/save_to_live.py`)."""
 
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Callable, Mapping
 
 from . import cache, environments, toolchain
 from .report import Failed, Run, Skip
 
 TABLE = "templates.md"
+WATCH_TABLE = "save-to-live.md"
+# Languages whose time from a save until it is live is measured, and over how many saves.
+WATCHED = ("rust", "python", "javascript")
+SAVES = 20
 
 
 def rust(run: Run) -> None:
@@ -59,11 +65,34 @@ def templates(run: Run, server: Mapping[str, str]) -> None:
             run.skip(f"templates of {language}", str(skip))
             continue
         chosen += [f"{language}/{kind}" for kind in kinds]
-    work = run.temporary / "templates"
-    cache.remove(work)
-    work.mkdir(parents=True)
+    work = emptied(run, "templates")
     table = run.logs / TABLE
     table.unlink(missing_ok=True)
     run.command([environments.python(run), environments.CLIENTS / "projects.py", table, *chosen], cwd=work,
                 env={**settings, **server})
     run.note(f"{len(chosen)} templates, seconds in {table.relative_to(run.tree)}")
+
+
+def watch(run: Run, server: Mapping[str, str]) -> None:
+    """Saves a source of each language again and again under `millrace watch`; leaves a table of the seconds."""
+    chosen, settings = [], {}
+    for language in WATCHED:
+        try:
+            settings |= LANGUAGES[language](run) or {}
+        except Skip as skip:
+            run.skip(f"watch of {language}", str(skip))
+            continue
+        chosen.append(language)
+    table = run.logs / WATCH_TABLE
+    table.unlink(missing_ok=True)
+    run.command([environments.python(run), environments.CLIENTS / "save_to_live.py", table, str(SAVES), *chosen],
+                cwd=emptied(run, "watch"), env={**settings, **server})
+    run.note(f"{SAVES} saves of {len(chosen)} languages, seconds in {table.relative_to(run.tree)}")
+
+
+def emptied(run: Run, name: str) -> Path:
+    """A folder for projects, with nothing in it."""
+    work = run.temporary / name
+    cache.remove(work)
+    work.mkdir(parents=True)
+    return work

@@ -24,8 +24,9 @@ pub const RATIO_FREE_BYTES: usize = MIB;
 pub const RECORD_BYTES_MAX: usize = 1_024_000;
 /// Streams that get labels of their own in `/metrics`; the rest are summed up as `(other)`.
 pub const METRICS_STREAMS_MAX: usize = 1_000;
-/// Bytes of a refused body that are read and thrown away, so that the client sees the answer.
-pub const DISCARD_BYTES_MAX: usize = 32 * MIB;
+/// Bytes of a refused body that are read and thrown away, so that the client sees the answer: twice the largest body
+/// that any route takes.
+pub const DISCARD_BYTES_MAX: usize = 128 * MIB;
 /// How long such a body is read.
 pub const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 

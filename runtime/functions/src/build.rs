@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use millrace_catalog::{BuildFailure, BuildState, LastUpdate, Revision};
-use millrace_transform::{Error as ModuleError, Module, seal};
+use millrace_transform::{CACHE_BYTES_MAX, Error as ModuleError, Module, SEAL_BYTES, open_cache, seal, seal_cache};
 use tokio::sync::Notify;
 
 use crate::error::chain;
@@ -120,11 +120,27 @@ impl Functions {
         }
         let failed = |what| move |source| ModuleError::Io { what, source };
         let component = self.files.component(sha256).map_err(failed("reading a stored component"))?;
-        let sealed = seal(&self.compiler.compile(&component)?, &self.key)?;
+        let (sealed, cache) = self.compile(&revision.function, &component)?;
         // The next start compiles once more when this cannot be kept.
         if let Err(error) = self.files.put_sealed(sha256, &sealed) {
             tracing::warn!(function = revision.function, %error, "compiled code could not be stored");
         }
-        self.host.load_bytes(&sealed, &self.key)
+        let module = self.host.load_bytes(&sealed, &self.key)?;
+        if let Some(cache) = cache
+            && let Err(error) = self.files.put_cache(&revision.function, &cache)
+        {
+            tracing::warn!(function = revision.function, %error, "what was compiled could not be kept for the next time");
+        }
+        Ok(module)
+    }
+
+    /// The sealed code of a component, and the sealed cache for the function's next one where it is another than
+    /// before. What lies there is believed only under this server's seal: its bytes become code.
+    fn compile(&self, function: &str, component: &[u8]) -> Result<(Vec<u8>, Option<Vec<u8>>), ModuleError> {
+        let before = self.files.cache(function, CACHE_BYTES_MAX.saturating_add(SEAL_BYTES));
+        let before = before.as_deref().and_then(|file| open_cache(file, &self.key).ok()).unwrap_or_default();
+        let compiled = self.compiler.compile_after(component, before)?;
+        let cache = (compiled.cache != before).then(|| seal_cache(&compiled.cache, &self.key)).transpose()?;
+        Ok((seal(&compiled.code, &self.key)?, cache))
     }
 }

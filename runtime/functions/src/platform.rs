@@ -1,6 +1,6 @@
 //! The platform's parts and their lives: what it is built from, its start, its stop.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -124,7 +124,7 @@ impl Functions {
         let files = Files::open(parts.dir, parts.disk)?;
         crate::deploy::take_back_all(&parts.catalog)?;
         let snapshot = parts.catalog.snapshot();
-        files.retain(&snapshot.revisions().map(|r| r.code.sha256.clone()).collect())?;
+        retain(&files, &snapshot)?;
         forget_gone(&parts.state, &snapshot)?;
         // Before anybody can add to them: none is found here and told as well.
         let waiting = parts.state.events()?;
@@ -266,10 +266,14 @@ impl Functions {
     /// Removes files that no revision names any more.
     pub(crate) fn collect_files(&self) {
         let _none = self.storing.write();
-        let used: BTreeSet<String> =
-            self.catalog.snapshot().revisions().map(|revision| revision.code.sha256.clone()).collect();
-        if let Err(error) = self.files.retain(&used) {
+        if let Err(error) = retain(&self.files, &self.catalog.snapshot()) {
             tracing::warn!(%error, "files of functions that are gone could not be removed; the next start tries again");
         }
     }
+}
+
+/// Removes files of components and functions that the catalog does not have.
+fn retain(files: &Files, snapshot: &Snapshot) -> std::io::Result<()> {
+    let used = snapshot.revisions().map(|revision| revision.code.sha256.clone()).collect();
+    files.retain(&used, &snapshot.functions().map(|function| function.name.clone()).collect())
 }

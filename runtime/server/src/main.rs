@@ -1,5 +1,9 @@
 //! The `millrace` binary.
 
+// First: its macros are for all that follow.
+#[macro_use]
+mod stdout;
+
 mod admin;
 mod assemble;
 mod cli;
@@ -28,11 +32,11 @@ fn main() -> ExitCode {
         eprintln!("millrace: another TLS provider is installed already");
         return ExitCode::FAILURE;
     }
-    match cli::run() {
+    stdout::until_closed(|| match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("millrace: {}", cli::told(&error));
             ExitCode::FAILURE
         }
-    }
+    })
 }

@@ -1,8 +1,8 @@
-//! Compiled functions on disk. Machine code is mapped as it lies there, so a file is believed only
-//! when its authentication code says that this server wrote it.
+//! Compiled functions on disk, and what compiling them again needs. Machine code is mapped as it lies there, so a
+//! file is believed only when its authentication code says that this server wrote it.
 //!
 //! ```text
-//! magic 8 | engine 32: SHA-256 of the engine's compatibility hash | HMAC-SHA256 32 of all the rest | code
+//! magic 8: what it is | engine 32: SHA-256 of the engine's compatibility hash | HMAC-SHA256 32 of all the rest | code
 //! ```
 
 use std::hash::{Hash, Hasher};
@@ -13,10 +13,15 @@ use wasmtime::Engine;
 
 use crate::{Error, engine};
 
-const MAGIC: &[u8; 8] = b"MILLFN\x00\x01";
-const ENGINE_AT: usize = MAGIC.len();
+/// Code, and [`Compiled::cache`](crate::Compiled): neither passes for the other.
+const CODE: &[u8; 8] = b"MILLFN\x00\x01";
+const CACHE: &[u8; 8] = b"MILLCC\x00\x01";
+const ENGINE_AT: usize = CODE.len();
 const MAC_AT: usize = ENGINE_AT + SHA256_OUTPUT_LEN;
 const CODE_AT: usize = MAC_AT + SHA256_OUTPUT_LEN;
+
+/// Bytes that a seal adds to what it is around.
+pub const SEAL_BYTES: usize = CODE_AT;
 
 /// The key of a data directory under which its compiled functions are authenticated.
 #[derive(Clone)]
@@ -48,12 +53,32 @@ impl ArtifactKey {
 /// # Errors
 /// [`Error::Engine`] when no engine can be made on this machine.
 pub fn seal(code: &[u8], key: &ArtifactKey) -> Result<Vec<u8>, Error> {
-    let mut file = Vec::with_capacity(CODE_AT + code.len());
-    file.extend_from_slice(MAGIC);
+    seal_as(CODE, code, key)
+}
+
+/// The bytes to store for the `cache` of a [`Compiled`](crate::Compiled).
+///
+/// # Errors
+/// [`Error::Engine`] when no engine can be made on this machine.
+pub fn seal_cache(cache: &[u8], key: &ArtifactKey) -> Result<Vec<u8>, Error> {
+    seal_as(CACHE, cache, key)
+}
+
+/// The cache in `file`, when it was sealed under `key` for this engine.
+///
+/// # Errors
+/// [`Error::Artifact`], [`Error::Recompile`], [`Error::Engine`]: there is none.
+pub fn open_cache<'a>(file: &'a [u8], key: &ArtifactKey) -> Result<&'a [u8], Error> {
+    open_as(CACHE, file, key, &engine::compiling()?)
+}
+
+fn seal_as(magic: &[u8], content: &[u8], key: &ArtifactKey) -> Result<Vec<u8>, Error> {
+    let mut file = Vec::with_capacity(CODE_AT + content.len());
+    file.extend_from_slice(magic);
     file.extend_from_slice(&fingerprint(&engine::compiling()?));
-    let mac = key.mac(&file, code).sign();
+    let mac = key.mac(&file, content).sign();
     file.extend_from_slice(mac.as_ref());
-    file.extend_from_slice(code);
+    file.extend_from_slice(content);
     Ok(file)
 }
 
@@ -80,17 +105,21 @@ impl<'a> Verified<'a> {
 
 /// The code in `file`, when this server wrote it for `engine`.
 pub(crate) fn open<'a>(file: &'a [u8], key: &ArtifactKey, engine: &Engine) -> Result<Verified<'a>, Error> {
-    let (Some(head), Some(mac), Some(code)) = (file.get(..MAC_AT), file.get(MAC_AT..CODE_AT), file.get(CODE_AT..))
+    open_as(CODE, file, key, engine).map(Verified)
+}
+
+fn open_as<'a>(magic: &[u8], file: &'a [u8], key: &ArtifactKey, engine: &Engine) -> Result<&'a [u8], Error> {
+    let (Some(head), Some(mac), Some(content)) = (file.get(..MAC_AT), file.get(MAC_AT..CODE_AT), file.get(CODE_AT..))
     else {
         return Err(Error::Artifact);
     };
     // Constant in time, and before any other byte is looked at.
-    let expected = key.mac(head, code).sign();
+    let expected = key.mac(head, content).sign();
     aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_ref(), mac).map_err(|_| Error::Artifact)?;
-    if !head.starts_with(MAGIC) || head.get(ENGINE_AT..) != Some(&fingerprint(engine)[..]) {
+    if !head.starts_with(magic) || head.get(ENGINE_AT..) != Some(&fingerprint(engine)[..]) {
         return Err(Error::Recompile);
     }
-    Ok(Verified(code))
+    Ok(content)
 }
 
 /// SHA-256 of everything that decides whether code fits an engine: version, features, processor.
@@ -129,6 +158,22 @@ mod tests {
             assert!(matches!(open(&file[..at], &key, &engine), Err(Error::Artifact)), "cut at {at}");
         }
         assert_eq!(format!("{key:?}"), "ArtifactKey(..)");
+    }
+
+    #[test]
+    fn a_cache_is_no_code_and_code_no_cache() {
+        let engine = engine::compiling().unwrap();
+        let key = ArtifactKey::new(&[7; 32]);
+        let (code, cache) = (seal(b"code", &key).unwrap(), seal_cache(b"cache", &key).unwrap());
+        assert_eq!(open_cache(&cache, &key).unwrap(), b"cache");
+        assert!(matches!(open(&cache, &key, &engine), Err(Error::Recompile)));
+        assert!(matches!(open_cache(&code, &key), Err(Error::Recompile)));
+        assert!(matches!(open_cache(&cache, &ArtifactKey::new(&[8; 32])), Err(Error::Artifact)));
+        for at in 0..cache.len() {
+            let mut other = cache.clone();
+            other[at] ^= 1;
+            assert!(matches!(open_cache(&other, &key), Err(Error::Artifact)), "byte {at}");
+        }
     }
 
     #[test]

@@ -3,24 +3,25 @@
 //!
 //! ```text
 //! stdin   kind 1 (0 judge, 1 compile) | grants 1 (bits: 0 http, 1 key-value) | address space 8, bytes
-//!         | CPU 8, seconds | module
+//!         | CPU 8, seconds | cache 8, bytes | cache | module
 //! stdout  kind 1 (0 done, else an error) | count 4 | count × (length 4 | bytes)       little-endian
 //! ```
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use crate::cache::CompileCache;
 use crate::error::{cut, io_error};
 use crate::{Component, DeployLimits, Error, Grants, World, componentize, engine};
 
 /// The hidden argument with which the server's own executable compiles.
 const SUBCOMMAND: &str = "compile-function";
-const HEAD_BYTES: usize = 18;
+const HEAD_BYTES: usize = 26;
 /// Kinds of a request: make a component and judge it; compile a component.
 const JUDGE: u8 = 0;
 const COMPILE: u8 = 1;
@@ -43,7 +44,7 @@ pub struct CompileLimits {
     pub cpu_seconds: u64,
     /// Wall time of the child.
     pub deadline: Duration,
-    /// Bytes that the child may answer: the component and its code.
+    /// Bytes that the child may answer: the component, or its code and what the next compilation needs.
     pub answer_bytes_max: u64,
 }
 
@@ -70,6 +71,17 @@ pub struct Built {
     pub imports: Vec<String>,
     /// The compiled code, for [`seal`](crate::seal).
     pub code: Vec<u8>,
+}
+
+/// What a compilation yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// The code, for [`seal`](crate::seal).
+    pub code: Vec<u8>,
+    /// What [`Compiler::compile_after`] may be given when the component has changed, up to
+    /// [`CACHE_BYTES_MAX`](crate::CACHE_BYTES_MAX). It becomes code, so it must come back unchanged: see
+    /// [`seal_cache`](crate::seal_cache).
+    pub cache: Vec<u8>,
 }
 
 /// Compiles in a child process.
@@ -102,7 +114,7 @@ impl Compiler {
         if module.len() > max {
             return Err(Error::TooLarge { bytes: module.len(), max });
         }
-        let mut parts = self.ask(JUDGE, grants, module)?.into_iter();
+        let mut parts = self.ask(JUDGE, grants, &[], module)?.into_iter();
         let (Some(bytes), Some(world)) = (parts.next(), parts.next()) else { return Err(broken()) };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let world = World::of_name(&text(world)).ok_or_else(broken)?;
@@ -115,10 +127,20 @@ impl Compiler {
     /// # Errors
     /// As [`compile`], [`Error::CompileStopped`] at a limit, [`Error::Io`].
     pub fn compile(&self, component: &[u8]) -> Result<Vec<u8>, Error> {
-        self.ask(COMPILE, &Grants::default(), component)?.pop().ok_or_else(broken)
+        Ok(self.compile_after(component, &[])?.code)
     }
 
-    fn ask(&self, kind: u8, grants: &Grants, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    /// [`Self::compile`], where what has not changed since `cache` was made is not compiled again. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::compile`]. A cache that does not read is none.
+    pub fn compile_after(&self, component: &[u8], cache: &[u8]) -> Result<Compiled, Error> {
+        let mut parts = self.ask(COMPILE, &Grants::default(), cache, component)?.into_iter();
+        let (Some(code), Some(cache)) = (parts.next(), parts.next()) else { return Err(broken()) };
+        Ok(Compiled { code, cache })
+    }
+
+    fn ask(&self, kind: u8, grants: &Grants, cache: &[u8], module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
         let mut child = Command::new(&self.exe)
             .arg(SUBCOMMAND)
             .env_clear()
@@ -128,12 +150,14 @@ impl Compiler {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(io_error("starting the compiling process"))?;
-        let mut request = Vec::with_capacity(HEAD_BYTES + module.len());
+        let mut request = Vec::with_capacity(HEAD_BYTES + cache.len() + module.len());
         request.push(kind);
         let http = if grants.http_hosts.is_empty() { 0 } else { GRANT_HTTP };
         request.push(http | if grants.key_value { GRANT_KEY_VALUE } else { 0 });
         request.extend_from_slice(&self.limits.address_space_bytes.to_le_bytes());
         request.extend_from_slice(&self.limits.cpu_seconds.to_le_bytes());
+        request.extend_from_slice(&(cache.len() as u64).to_le_bytes());
+        request.extend_from_slice(cache);
         request.extend_from_slice(module);
         let answer = self.converse(&mut child, request);
         if answer.is_err() {
@@ -214,7 +238,14 @@ fn read(stream: impl Read, bytes_max: u64) -> Vec<u8> {
 /// # Errors
 /// [`Error::Compile`] when the component is invalid or uses what the engine has not.
 pub fn compile(component: &[u8]) -> Result<Vec<u8>, Error> {
-    engine::compiling()?.precompile_component(component).map_err(|error| Error::Compile(format!("{error:#}")))
+    Ok(compile_after(component, &[])?.code)
+}
+
+fn compile_after(component: &[u8], cache: &[u8]) -> Result<Compiled, Error> {
+    let cache = Arc::new(CompileCache::of(cache));
+    let engine = engine::caching(&cache)?;
+    let code = engine.precompile_component(component).map_err(|error| Error::Compile(format!("{error:#}")))?;
+    Ok(Compiled { code, cache: cache.entries() })
 }
 
 /// The child's whole life: limits itself, reads the request from stdin, answers on stdout.
@@ -246,17 +277,19 @@ pub fn compile_child() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
+    let cache = read(stdin.by_ref(), number(18));
     let module = read(stdin, u64::MAX);
-    let answer = encode(&answer(head[0], head[1], &module));
+    let answer = encode(&answer(head[0], head[1], &cache, &module));
     match std::io::stdout().lock().write_all(&answer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn answer(kind: u8, granted: u8, module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+fn answer(kind: u8, granted: u8, cache: &[u8], module: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     if kind == COMPILE {
-        return Ok(vec![compile(module)?]);
+        let Compiled { code, cache } = compile_after(module, cache)?;
+        return Ok(vec![code, cache]);
     }
     let some_host = (granted & GRANT_HTTP != 0).then(String::new);
     let grants = Grants { http_hosts: some_host.into_iter().collect(), key_value: granted & GRANT_KEY_VALUE != 0 };

@@ -1,9 +1,12 @@
 //! The engine's configuration: one for compiling and for running, so that artifacts fit.
 
+use std::sync::Arc;
+
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails,
 };
 
+use crate::cache::CompileCache;
 use crate::{Error, HostSettings};
 
 /// Native stack that a guest may use, bytes; a worker thread has 2 MiB, so host calls keep 1.5.
@@ -42,7 +45,18 @@ fn config() -> Config {
 
 /// An engine that only compiles: it reserves no pool, so it lives under an address-space limit.
 pub(crate) fn compiling() -> Result<Engine, Error> {
-    Engine::new(&config()).map_err(|error| Error::Engine(format!("{error:#}")))
+    made(config(), None)
+}
+
+/// [`compiling`], with what was compiled before and what is to be kept of it.
+pub(crate) fn caching(cache: &Arc<CompileCache>) -> Result<Engine, Error> {
+    made(config(), Some(cache))
+}
+
+fn made(mut config: Config, cache: Option<&Arc<CompileCache>>) -> Result<Engine, Error> {
+    let cached = cache.map(|cache| config.enable_incremental_compilation(Arc::clone(cache) as _).map(|_| ()));
+    let cached = cached.unwrap_or(Ok(()));
+    cached.and_then(|()| Engine::new(&config)).map_err(|error| Error::Engine(format!("{error:#}")))
 }
 
 /// An engine that runs guests from a pool of its own.
@@ -78,5 +92,5 @@ pub(crate) fn running(settings: &HostSettings) -> Result<Engine, Error> {
     if settings.deterministic {
         config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true).consume_fuel(true);
     }
-    Engine::new(&config).map_err(|error| Error::Engine(format!("{error:#}")))
+    made(config, settings.compile_cache.as_ref())
 }

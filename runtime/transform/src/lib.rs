@@ -9,6 +9,7 @@
 
 mod abi;
 mod artifact;
+mod cache;
 mod call;
 mod compiler;
 mod component;
@@ -27,9 +28,10 @@ mod run;
 mod trace;
 mod wasi;
 
-pub use artifact::{ArtifactKey, seal};
+pub use artifact::{ArtifactKey, SEAL_BYTES, open_cache, seal, seal_cache};
+pub use cache::{CACHE_BYTES_MAX, CompileCache};
 pub use call::{BatchSource, CallContext, Setup};
-pub use compiler::{Built, CompileLimits, Compiler, compile, compile_child};
+pub use compiler::{Built, CompileLimits, Compiled, Compiler, compile, compile_child};
 pub use component::{Component, DeployLimits, Grants, World, componentize};
 pub use error::Error;
 pub use firehose::{EventRecords, event_to_batch, outcome_to_event};

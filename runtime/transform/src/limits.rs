@@ -1,8 +1,11 @@
 //! Every bound on a function, with its unit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_types::{KIB, MIB};
+
+use crate::CompileCache;
 
 /// Bytes of an event that a handler is given, as at Lambda and as Firehose sends at most: 6 MiB.
 pub const EVENT_BYTES_MAX: usize = 6 * MIB;
@@ -34,6 +37,9 @@ pub struct HostSettings {
     /// host takes only what [`Host::load_component`](crate::Host::load_component) compiles: sealed
     /// code is made without, and answers [`Error::Recompile`](crate::Error::Recompile).
     pub deterministic: bool,
+    /// What [`Host::load_component`](crate::Host::load_component) need not compile again, and what it leaves for the
+    /// next time. It becomes code: never anything that came from elsewhere.
+    pub compile_cache: Option<Arc<CompileCache>>,
 }
 
 impl Default for HostSettings {
@@ -44,6 +50,7 @@ impl Default for HostSettings {
             epoch_tick: Duration::from_millis(10),
             keep_resident_bytes: 2 * MIB,
             deterministic: false,
+            compile_cache: None,
         }
     }
 }

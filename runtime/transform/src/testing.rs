@@ -42,6 +42,7 @@ pub(crate) fn host_settings() -> HostSettings {
         epoch_tick: Duration::from_millis(1),
         keep_resident_bytes: 64 * KIB,
         deterministic: false,
+        compile_cache: None,
     }
 }
 

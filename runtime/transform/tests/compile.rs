@@ -14,8 +14,9 @@ fn main() -> ExitCode {
         return compile_child();
     }
     // `cargo test NAME` runs every test binary: this one is small enough to ignore the filter.
-    let steps: [(&str, fn()); 5] = [
+    let steps: [(&str, fn()); 6] = [
         ("a good module is built", builds),
+        ("what has not changed is not compiled again", again),
         ("refusals keep their names", refuses),
         ("memory ends the child", memory),
         ("CPU time and the deadline end the child", time),
@@ -53,6 +54,54 @@ fn builds() {
     let judged = compiler.judge(&guest(), &Grants::default()).unwrap();
     assert_eq!((judged.bytes, judged.world, judged.imports), (guest(), built.world, built.imports));
     assert_eq!(compiler.compile(&built.component).unwrap().len(), built.code.len());
+}
+
+/// A component of which function `changed` is another.
+fn functions(changed: usize) -> Vec<u8> {
+    let function = |n: usize| {
+        let number = if n == changed { 1_000 } else { n };
+        format!(
+            "(func (export \"f{n}\") (param i32) (result i32) {} local.get 0)",
+            "local.get 0 i32.const 3 i32.mul local.set 0 ".repeat(n + 1)
+                + &format!("local.get 0 i32.const {number} i32.xor local.set 0 ")
+        )
+    };
+    let text: String = (0..10).map(function).collect();
+    wat::parse_str(format!("(component (core module {text}))")).unwrap()
+}
+
+/// The entries of a cache, each with the code of the one before it.
+fn rotated(mut cache: &[u8]) -> Vec<u8> {
+    let mut entries = Vec::new();
+    while let Some((head, rest)) = cache.split_at_checked(36) {
+        let (code, rest) = rest.split_at(u32::from_le_bytes(head[32..].try_into().unwrap()) as usize);
+        entries.push((&head[..32], code));
+        cache = rest;
+    }
+    let codes: Vec<&[u8]> = entries.iter().map(|(_, code)| *code).collect();
+    let before = codes.iter().cycle().skip(codes.len() - 1);
+    let entry = |((key, _), code): (&(&[u8], &[u8]), &&[u8])| {
+        let length = u32::try_from(code.len()).unwrap().to_le_bytes();
+        [*key, length.as_slice(), code].concat()
+    };
+    entries.iter().zip(before).flat_map(entry).collect()
+}
+
+fn again() {
+    let compiler = compiler(CompileLimits::default());
+    let first = compiler.compile_after(&functions(10), &[]).unwrap();
+    assert!(!first.cache.is_empty());
+    let same = compiler.compile_after(&functions(10), &first.cache).unwrap();
+    assert!(same.code == first.code, "the cache leaves no trace in the code");
+    let fresh = compiler.compile_after(&functions(4), &[]).unwrap();
+    let changed = compiler.compile_after(&functions(4), &first.cache).unwrap();
+    assert!(changed.code == fresh.code && changed.code != first.code, "the cache leaves no trace in the code");
+    assert!(changed.cache.len() > first.cache.len(), "what is new is kept with what was");
+    // The child believes what it is given: with the code of other functions under the same keys it makes other
+    // code, or falls. The seal around a cache is what stands against that.
+    let swapped = compiler.compile_after(&functions(10), &rotated(&first.cache)).ok();
+    assert!(swapped.is_none_or(|made| made.code != first.code), "the cache is what the code is made of");
+    assert!(compiler.compile_after(&functions(10), b"rubbish").unwrap().code == first.code, "rubbish is no cache");
 }
 
 fn refuses() {

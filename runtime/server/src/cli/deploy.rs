@@ -10,6 +10,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::functions::escape;
+use super::progress::{Progress, mib};
 use super::project::{MANIFEST, Project};
 use super::{Endpoint, MODULE_BYTES_MAX, key_values, read_file};
 use crate::client::Client;
@@ -109,6 +110,7 @@ impl Plan {
     /// Deploys; answers what the server says of the version.
     pub(super) async fn send(&self, client: &mut Client) -> Result<Value> {
         let module = read_file(&self.file, MODULE_BYTES_MAX)?;
+        let _telling = Progress::begin(format!("the server compiles {}", mib(module.len())));
         client.plain(Method::PUT, &self.path(), Bytes::from(module)).await
     }
 
@@ -189,8 +191,11 @@ mod tests {
             "/v1/functions/f?setting.A%20b=c%26d&warm=true&grant.http=a.example&grant.key-value=true"
         );
         assert_eq!(path(&["f", "f.wasm", "--alias", "live", "--weight", "10"]), "/v1/functions/f?alias=live&weight=10");
-        for words in [&["f", "x", "--weight", "10"] as &[_], &["f", "x", "--alias", "a", "--weight", "100"]] {
-            assert!(deploy(words).is_err(), "{words:?}");
+        assert!(deploy(&["f", "x", "--weight", "10"]).is_err(), "a share of no alias");
+        for (weight, is_one) in [("0", false), ("1", true), ("99", true), ("100", false), ("1.5", false), ("-1", false)]
+        {
+            let words = ["f", "x", "--alias", "a", &format!("--weight={weight}")];
+            assert_eq!(deploy(&words).is_ok(), is_one, "{weight} %");
         }
     }
 

@@ -13,6 +13,7 @@ mod logs;
 mod names;
 mod new;
 mod outcome;
+mod progress;
 mod project;
 mod rollout;
 mod schema;
@@ -34,6 +35,11 @@ use millrace_types::SystemClock;
 
 pub(crate) use explain::told;
 pub(crate) use outcome::describe;
+
+#[cfg(test)]
+pub(crate) use project::manifest_of;
+#[cfg(test)]
+pub(crate) use test::cases_of;
 
 use crate::client::{Client, Credentials};
 use crate::named::Named;

@@ -84,9 +84,23 @@ fn next(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::cli::project::Project;
+    use clap::ValueEnum;
 
     fn new(name: &str, language: Language) -> New {
         New { name: name.to_owned(), language, kind: Kind::Transform }
+    }
+
+    #[test]
+    fn a_repository_of_a_project_leaves_out_what_is_made() {
+        let parent = tempfile::tempdir().expect("dir");
+        for (language, kind) in
+            Language::value_variants().iter().flat_map(|l| [(*l, Kind::Transform), (*l, Kind::Handler)])
+        {
+            let name = format!("{}-{}", language.word(), kind.word());
+            let made = New { name, language, kind }.make(parent.path()).expect("makes");
+            let ignored = std::fs::read_to_string(made.join(".gitignore")).expect("there");
+            assert!(["/build/", "/.millrace/"].iter().all(|line| ignored.lines().any(|l| l == *line)), "{ignored}");
+        }
     }
 
     #[test]

@@ -141,11 +141,14 @@ fn pointing(name: &str, alias: &Value, version: &str) -> Option<String> {
 
 impl Rollback {
     pub(super) async fn run(self) -> Result<()> {
-        let to = self.to.map_or_else(String::new, |to| format!("&to={to}"));
-        let below = format!("/rollback?alias={}{to}", escape(&self.alias));
-        let answer = ask(&self.endpoint, Method::POST, &self.name, &below).await?;
+        let answer = ask(&self.endpoint, Method::POST, &self.name, &self.below()).await?;
         println!("{}", alias_line(&self.name, &self.alias, &answer));
         Ok(())
+    }
+
+    fn below(&self) -> String {
+        let to = self.to.map_or_else(String::new, |to| format!("&to={to}"));
+        format!("/rollback?alias={}{to}", escape(&self.alias))
     }
 }
 
@@ -225,7 +228,25 @@ fn report(answer: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
     use serde_json::json;
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        rollback: Rollback,
+    }
+
+    #[test]
+    fn a_rollback_names_its_alias_and_the_version_that_was_asked_for() {
+        let below = |words: &[&str]| {
+            let words = [&["rollback"], words].concat();
+            Words::try_parse_from(words).expect("parses").rollback.below()
+        };
+        assert_eq!(below(&["f"]), "/rollback?alias=live");
+        assert_eq!(below(&["f", "--to", "3"]), "/rollback?alias=live&to=3");
+        assert_eq!(below(&["f", "--alias", "a b", "--to", "12"]), "/rollback?alias=a%20b&to=12");
+    }
 
     #[test]
     fn versions_show_where_the_aliases_point() {

@@ -244,3 +244,19 @@ fn a_transform_is_invoked_with_firehoses_event() {
     assert!(refused.to_string().starts_with("the event is not Firehose's JSON"), "{refused}");
     assert!(function.call(&batch(&["x"])).output.is_ok());
 }
+
+#[test]
+fn a_host_keeps_what_it_compiled_and_needs_not_compile_it_again() {
+    let loaded = |cache: crate::CompileCache| {
+        let cache = Arc::new(cache);
+        let settings = HostSettings { deterministic: true, compile_cache: Some(Arc::clone(&cache)), ..host_settings() };
+        let host = Host::new(&settings, Arc::new(ManualClock::at(0)), Arc::new(SeededEntropy::new(7))).unwrap();
+        host.load_component(&guest("identity")).unwrap();
+        cache
+    };
+    let first = loaded(crate::CompileCache::default());
+    assert!(!first.entries().is_empty());
+    // Keys may differ from run to run; what the second took out of the first's comes before what it made.
+    let (before, after) = (first.entries(), loaded(first.next()).entries());
+    assert!(after.len() < 2 * before.len(), "most was taken, not made");
+}

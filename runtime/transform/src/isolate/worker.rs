@@ -77,6 +77,7 @@ fn walled(start: &Start, inherited: Result<Vec<u64>, String>) -> Result<Arc<Host
         epoch_tick: start.epoch_tick,
         keep_resident_bytes: start.keep_resident_bytes,
         deterministic: false,
+        compile_cache: None,
     };
     let host = Host::new(&settings, Arc::new(SystemClock), Arc::new(SystemEntropy))?;
     confine::deny_calls(&inherited).map_err(Error::Engine)?;

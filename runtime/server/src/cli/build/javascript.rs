@@ -11,7 +11,7 @@ use crate::cli::project::Project;
 pub(super) fn project(project: &Project) -> Result<Made> {
     let file = project.hidden().join("out/app.wasm");
     tools::run(command(project)?.arg("--output").arg(&file), "the JavaScript build")?;
-    Ok(Made { file, way: "componentize-js".to_owned() })
+    Ok(Made { file, way: "componentize-qjs".to_owned() })
 }
 
 /// `build.mjs` for this project, all but what it is to write.

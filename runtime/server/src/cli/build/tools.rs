@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 
+use crate::cli::progress::Progress;
 use crate::named::Named;
 
 /// Bytes at the end of what a tool said that are shown.
@@ -40,7 +41,9 @@ pub(super) fn output(command: &mut Command) -> Result<Output> {
 
 /// Runs `command`, which is `what`. What it said is shown when it fails, its warnings when it does not.
 pub(super) fn run(command: &mut Command, what: &str) -> Result<()> {
+    let telling = Progress::begin(what);
     let output = output(command)?;
+    drop(telling);
     if output.status.success() {
         eprint!("{}", tail(&output.stderr));
         return Ok(());

@@ -257,14 +257,17 @@ const RUSTS_OWN: &[&str] = &[
     "yield",
 ];
 
+/// The manifest in a text, for tests.
+#[cfg(test)]
+pub(crate) fn manifest_of(text: &str) -> Result<Manifest> {
+    let file = TomlFile { path: Path::new("millrace.toml"), slug: "project.manifest" };
+    Manifest::of(&file, &file.parse(text)?)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::manifest_of as manifest;
     use super::*;
-
-    fn manifest(text: &str) -> Result<Manifest> {
-        let file = TomlFile { path: Path::new("millrace.toml"), slug: "project.manifest" };
-        Manifest::of(&file, &file.parse(text)?)
-    }
 
     #[test]
     fn a_manifest_says_everything() {

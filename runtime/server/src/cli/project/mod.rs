@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::named::Named;
+#[cfg(test)]
+pub(crate) use manifest::manifest_of;
 pub(crate) use manifest::{Grants, Kind, Language, Manifest, name_complaint};
 
 /// Name of the manifest's file.

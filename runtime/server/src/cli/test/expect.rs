@@ -188,7 +188,41 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::Record;
+    use super::super::subject;
     use super::*;
+
+    #[test]
+    fn a_record_has_the_outputs_keys_and_failure_that_are_its_own() {
+        let batch =
+            subject::batch(&["a", "b", "c", "d"].map(|text| Record { data: text.into(), key: None, arrival_ms: 0 }));
+        let output = millrace_transform::Output {
+            payload: b"AA2D".to_vec(),
+            ends: vec![1, 3, 4],
+            sources: vec![0, 0, 3],
+            partition_names: vec!["x".to_owned(), "y".to_owned()],
+            partition_values: b"123".to_vec(),
+            partition_ends: vec![1, 1, 1, 2, 2, 3],
+            ..millrace_transform::Output::default()
+        };
+        let message = "no".into();
+        let failures = vec![millrace_transform::Failed { index: 2, code: "Lambda.X", message, attempts: 1 }];
+        let ran = Ran { output, failures, ..Ran::default() };
+        let out = |data: &str, keys: &[(&str, &str)]| GotOutput {
+            data: data.into(),
+            partition_keys: keys.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        let became = |result, outputs, reason: &str| Got { result, outputs, reason: reason.to_owned() };
+        assert_eq!(
+            got(&batch.expect("fits"), &ran),
+            [
+                became(Outcome::Ok, vec![out("A", &[("x", "1")]), out("A2", &[("y", "2")])], ""),
+                became(Outcome::Dropped, Vec::new(), ""),
+                became(Outcome::ProcessingFailed, Vec::new(), "Lambda.X: no"),
+                became(Outcome::Ok, vec![out("D", &[("y", "3")])], ""),
+            ]
+        );
+    }
 
     fn ok(outputs: Option<Vec<Output>>) -> Expect {
         Expect { result: Outcome::Ok, outputs, reason: None }

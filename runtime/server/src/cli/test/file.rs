@@ -116,6 +116,13 @@ pub(super) fn read(path: &Path, settings: &BTreeMap<String, String>) -> Result<V
     Reader { file: &file }.cases(&file.read()?, settings)
 }
 
+/// The tests of a text, for tests.
+#[cfg(test)]
+pub(super) fn of_text(text: &str) -> Result<Vec<Case>> {
+    let file = TomlFile { path: Path::new("tests.toml"), slug: "project.tests" };
+    Reader { file: &file }.cases(&file.parse(text)?, &BTreeMap::new())
+}
+
 struct Reader<'a> {
     file: &'a TomlFile<'a>,
 }

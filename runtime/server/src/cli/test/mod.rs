@@ -89,7 +89,7 @@ impl Target {
     }
 
     fn subject(&self) -> Result<Subject> {
-        Subject::load(&self.file, self.project.as_ref().map(|project| &project.manifest))
+        Subject::load(&self.file, self.project.as_ref().map(|project| &project.manifest), None)
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) fn project(
     let cases = cases(&files, Some(project), set)?;
     let subject = match kept.take() {
         Some(same) if same.is_of(file, &project.manifest)? => same,
-        _ => Subject::load(file, Some(&project.manifest))?,
+        other => Subject::load(file, Some(&project.manifest), other.as_ref())?,
     };
     run_cases(kept.insert(subject), cases).map(Some)
 }
@@ -227,6 +227,17 @@ fn run_case(subject: &Subject, case: &Case) -> Result<Verdict> {
     // The function's own clock stands: the time is the machine's, with the start of the instance.
     let duration = SystemClock.monotonic().saturating_sub(begun);
     Ok(Verdict::Ran { size, duration, fuel, differences })
+}
+
+/// The tests of a text: each with its name, its records and its expectations.
+#[cfg(test)]
+pub(crate) fn cases_of(text: &str) -> Result<Vec<(String, usize, usize)>> {
+    let numbers = |body: &Body| match body {
+        Body::Records(records, expects) => (records.len(), expects.len()),
+        Body::Event(..) => (1, 1),
+    };
+    let cases = file::of_text(text)?;
+    Ok(cases.iter().map(|case| (case.name.clone(), numbers(&case.body).0, numbers(&case.body).1)).collect())
 }
 
 /// Shows what the lines of a file become.

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millrace_transform::{
-    BatchSource, CallContext, CallError, CompileLimits, Compiler, EventInvocation, Function, Grants, Host,
-    HostSettings, Http, Limits, LogLevel, LogSink, Module, Outbound, OutboundRequest, OutboundResponse, Ran, Setup,
+    BatchSource, CallContext, CallError, CompileCache, CompileLimits, Compiler, EventInvocation, Function, Grants,
+    Host, HostSettings, Http, Limits, LogLevel, LogSink, Module, Outbound, OutboundRequest, OutboundResponse, Ran,
+    Setup,
 };
 use millrace_types::{Batch, BatchBuilder};
 
 use super::file::Record;
 use super::virtuals::{Memory, VirtualClock, VirtualEntropy};
+use crate::cli::progress::{Progress, mib};
 use crate::cli::project::{self, Manifest};
 use crate::cli::show::printable;
 use crate::cli::{MODULE_BYTES_MAX, read_file};
@@ -22,6 +24,8 @@ use crate::cli::{MODULE_BYTES_MAX, read_file};
 pub(in crate::cli) struct Subject {
     host: Arc<Host>,
     module: Arc<Module>,
+    /// What it was compiled with.
+    cache: Arc<CompileCache>,
     /// What it imports, by name.
     pub(super) imports: Vec<String>,
     /// SHA-256 of the module's file, hex.
@@ -45,15 +49,20 @@ pub(super) struct Surroundings {
 }
 
 impl Subject {
-    /// Compiles the module in `file`. Name, limits and grants are the manifest's where there is one.
-    pub(super) fn load(file: &Path, manifest: Option<&Manifest>) -> Result<Self> {
+    /// Compiles the module in `file`. Name, limits and grants are the manifest's where there is one. What is as
+    /// in `before` is not compiled again.
+    pub(super) fn load(file: &Path, manifest: Option<&Manifest>, before: Option<&Self>) -> Result<Self> {
         let module = read_file(file, MODULE_BYTES_MAX)?;
+        let _telling = Progress::begin(format!("compiling {} for the tests", mib(module.len())));
         let digest = millrace_auth::body_sha256_hex(&module);
         let grants = manifest.map_or_else(Grants::default, |manifest| grants(&manifest.grants));
         let compiler = Compiler { exe: std::env::current_exe()?, limits: CompileLimits::default() };
         let judged = compiler.judge(&module, &grants).with_context(|| format!("{}", file.display()))?;
         let (clock, entropy) = (Arc::new(VirtualClock::default()), Arc::new(VirtualEntropy::default()));
-        let settings = HostSettings { calls_max: 1, warm_max: 0, deterministic: true, ..HostSettings::default() };
+        let cache = Arc::new(before.map_or_else(CompileCache::default, |before| before.cache.next()));
+        let compile_cache = Some(Arc::clone(&cache));
+        let defaults = HostSettings::default();
+        let settings = HostSettings { calls_max: 1, warm_max: 0, deterministic: true, compile_cache, ..defaults };
         let host = Host::new(&settings, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)?;
         let module = host.load_component(&judged.bytes).with_context(|| format!("{}", file.display()))?;
         let name = match manifest {
@@ -61,7 +70,7 @@ impl Subject {
             None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
         };
         let (imports, limits, manifest) = (judged.imports, limits(manifest), manifest.cloned());
-        Ok(Self { host, module, imports, digest, manifest, name, limits, grants, clock, entropy })
+        Ok(Self { host, module, cache, imports, digest, manifest, name, limits, grants, clock, entropy })
     }
 
     /// True when this is what [`Self::load`] would make.

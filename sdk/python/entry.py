@@ -10,7 +10,7 @@ import sys
 
 import wit_world
 from componentize_py_types import Err
-from millrace import _archive, _host, _lambda, _outcome, _project
+from millrace import _archive, _host, _lambda, _outcome, _project, _streams
 from millrace._batch import Batch
 from millrace_project import PROJECT
 
@@ -60,7 +60,7 @@ class Instance:
                 self.load()
             except _lambda.Failure as failure:
                 self.failure = failure
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 self.failure = _lambda.not_loaded(error, self.main.removesuffix(".py"))
         if self.failure is not None:
             raise self.failure
@@ -72,6 +72,8 @@ class Instance:
                 raise _lambda.Failure("Runtime.ImportModuleError", "the setting MILLRACE_SOURCE is not set")
             self.main, files = _project.from_setting(text, MAIN)
             self.finder = _project.Finder(files)
+        if KIND == "handler" and self.main in self.finder.files:
+            _streams.handler = _lambda.named(self.main.removesuffix(".py"), self.finder.compiled(self.main))
         module = _project.load(self.finder, ARCHIVE, self.main)
         if KIND == "handler":
             self.handler = _lambda.find(module, self.main.removesuffix(".py"))
@@ -91,7 +93,8 @@ def answer(call, words):
     except _lambda.Failure as failure:
         if failure.stack:
             _host.log("error", f"{failure.kind}: {failure.message}\n" + "".join(failure.stack))
-        raise Err(words(failure)) from None
+        # Half a surrogate pair is no text of the world.
+        raise Err(words(failure).encode("utf-8", "replace").decode()) from None
     finally:
         sandbox.end()
 
@@ -105,7 +108,9 @@ class WitWorld:
         def call():
             try:
                 return _outcome.run(Batch(*columns))
-            except Exception as error:
+            except SystemExit as error:
+                raise _lambda.exited(error) from None
+            except BaseException as error:
                 raise _lambda.raised(error) from error
 
         out = answer(call, lambda failure: f"{failure.kind}: {failure.message}")

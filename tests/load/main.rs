@@ -79,6 +79,12 @@ enum What {
     },
     /// Memory at rest with 100 streams.
     Idle,
+    /// Memory at rest with many functions, each called once.
+    Functions {
+        /// How many [default: 1,000, quick 100].
+        #[arg(long)]
+        count: Option<u32>,
+    },
     /// The same load on 1 and on many streams.
     Streams {
         /// How many [default: 1,000, quick 200].
@@ -119,6 +125,7 @@ async fn main() -> anyhow::Result<()> {
         What::Ack => run.ack().await,
         What::Backlog { backlog_mb } => run.backlog(*backlog_mb).await,
         What::Idle => run.idle().await,
+        What::Functions { count } => run.functions(*count).await,
         What::Streams { count } => run.streams(*count).await,
         What::Boundary => run.boundary(),
         What::Discard => Ok(()),
@@ -283,6 +290,21 @@ impl Run {
         let (rss, ready_s) = median(runs, |run| run.0 as f64)?;
         let measured = format!("{:.0} MB{range}; ready in {ready_s:.2} s", rss as f64 / 1e6);
         self.table.row(&["resident memory, idle with 100 streams", "80 MB (40 MB)", &measured])
+    }
+
+    async fn functions(&mut self, count: Option<u32>) -> anyhow::Result<()> {
+        let count = count.unwrap_or(if self.quick { 100 } else { 1_000 });
+        let seen = size::functions(&self.conditions, count).await?;
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        let measured = format!(
+            "{:.0} MB; behind the last call {:.0} MB, behind a start {:.0} MB, ready in {:.2} s; deployed in {:.0} s",
+            mb(seen.rss_unused_bytes),
+            mb(seen.rss_called_bytes),
+            mb(seen.rss_started_bytes),
+            seen.ready_s,
+            seen.deployed_s
+        );
+        self.table.row(&[&format!("resident memory, idle with {count} functions"), "150 MB", &measured])
     }
 
     async fn streams(&mut self, count: Option<usize>) -> anyhow::Result<()> {

@@ -1,5 +1,5 @@
-//! Memory and start: a start with a backlog, memory at rest with many streams, and the cost of many
-//! streams at the same total load.
+//! Memory and start: a start with a backlog, memory at rest with many streams and with many functions, and
+//! the cost of many streams at the same total load.
 
 use std::time::Duration;
 
@@ -57,6 +57,50 @@ pub(crate) async fn idle(conditions: &Conditions, count: usize) -> anyhow::Resul
     server.restart().await?;
     tokio::time::sleep(SETTLE).await;
     Ok((process::rss_bytes(server.pid())?.0, server.ready_s()))
+}
+
+/// Time behind its last call after which a function has left the memory, and a while.
+const UNUSED: Duration = Duration::from_secs(80);
+
+/// Resident bytes of a server with `count` functions, each a module of its own that was called once.
+#[derive(Debug)]
+pub(crate) struct Functions {
+    /// Seconds to deploy all of them, one behind the other.
+    pub(crate) deployed_s: f64,
+    /// Behind the last call.
+    pub(crate) rss_called_bytes: u64,
+    /// When nobody has called one for a while.
+    pub(crate) rss_unused_bytes: u64,
+    /// Behind a start.
+    pub(crate) rss_started_bytes: u64,
+    pub(crate) ready_s: f64,
+}
+
+/// Measures it.
+pub(crate) async fn functions(conditions: &Conditions, count: u32) -> anyhow::Result<Functions> {
+    let dir = tempfile::Builder::new().prefix("load-functions-").tempdir()?;
+    let (mut server, _) = serve(conditions, dir.path(), &fresh_bucket("functions")).await?;
+    let client = millrace_tests::http::Client::new(server.base());
+    let module = millrace_tests::guests::module("access-log")?;
+    let from = wait::now_s();
+    for number in 0..count {
+        // A custom section makes another module of it, which is compiled and stored by itself.
+        let section = [[0, 6, 1, b'n'], number.to_le_bytes()].concat();
+        let own = [&module[..], &section[..]].concat();
+        client.send("PUT", &format!("/v1/functions/f{number}"), &[], own).await?.ok()?;
+    }
+    let deployed_s = wait::now_s() - from;
+    for number in 0..count {
+        client.send("POST", &format!("/v1/functions/f{number}/invoke"), &[], "{}").await?.ok()?;
+    }
+    let rss_called_bytes = process::rss_bytes(server.pid())?.0;
+    tokio::time::sleep(UNUSED).await;
+    let rss_unused_bytes = process::rss_bytes(server.pid())?.0;
+    server.stop().await?;
+    server.restart().await?;
+    tokio::time::sleep(SETTLE).await;
+    let rss_started_bytes = process::rss_bytes(server.pid())?.0;
+    Ok(Functions { deployed_s, rss_called_bytes, rss_unused_bytes, rss_started_bytes, ready_s: server.ready_s() })
 }
 
 /// What the same load over `count` streams came to.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use millrace_types::{KIB, ShardId};
 use parking_lot::Mutex;
 use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// Payload bytes that a lane reads at once while the node's memory is short.
 pub(crate) const SQUEEZED_BYTES: usize = 64 * KIB;
@@ -36,7 +36,8 @@ const REMAKES_MAX: usize = 64;
 pub(crate) struct Budget {
     limit_bytes: usize,
     lanes: Mutex<Lanes>,
-    /// Without a function, and with one: who waits behind slow functions keeps nobody else waiting.
+    /// Without a function, and with one: who waits behind running functions keeps no lane without one waiting.
+    /// Who waits for a function to be ready has no step yet (`ready`).
     plain: Steps,
     guest: Steps,
     /// Objects that are made again at once.
@@ -47,7 +48,7 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 struct Steps {
     /// As many at once as there are threads for them.
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// Rung for one who waits when memory is freed; who then reads rings for the next (`Budget::step`): a
     /// thousand lanes are not woken for what two can take.
     room: Notify,
@@ -85,13 +86,19 @@ pub(crate) enum Reading {
     Wait,
 }
 
+impl Steps {
+    fn new(steps: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(steps)), room: Notify::new() }
+    }
+}
+
 impl Budget {
     pub(crate) fn new(limit_bytes: usize, plain_steps: usize, guest_steps: usize) -> Arc<Self> {
         Arc::new(Self {
             limit_bytes,
             lanes: Mutex::default(),
-            plain: Steps { permits: Semaphore::new(plain_steps), room: Notify::new() },
-            guest: Steps { permits: Semaphore::new(guest_steps), room: Notify::new() },
+            plain: Steps::new(plain_steps),
+            guest: Steps::new(guest_steps),
             remakes: Semaphore::new(REMAKES_MAX),
         })
     }
@@ -106,16 +113,33 @@ impl Budget {
         self.remakes.acquire().await.ok()
     }
 
-    /// Waits until one more lane may read and work, and says how the lane of `shard` may read then.
-    pub(crate) async fn step(&self, shard: ShardId, with_function: bool) -> (Option<SemaphorePermit<'_>>, Reading) {
+    /// Waits until one more lane may read and work, and says how the lane of `shard` may read then. Who has a
+    /// step waits for no function: see `ready`.
+    pub(crate) async fn step(&self, shard: ShardId, with_function: bool) -> (Option<OwnedSemaphorePermit>, Reading) {
         let steps = self.steps(with_function);
         // Never closed.
-        let permit = steps.permits.acquire().await.ok();
+        let permit = Arc::clone(&steps.permits).acquire_owned().await.ok();
+        (permit, self.ring_on(shard, with_function))
+    }
+
+    /// Waits for the function of the lane of `shard`. Where that takes time, the next lane is rung for instead.
+    pub(crate) async fn giving_way<T>(&self, shard: ShardId, function: impl Future<Output = T>) -> T {
+        tokio::pin!(function);
+        tokio::select! {
+            biased;
+            at_once = &mut function => return at_once,
+            () = std::future::ready(()) => self.ring_on(shard, true),
+        };
+        function.await
+    }
+
+    /// Rings for the next where there is memory for more than the lane of `shard`, and says how it may read.
+    fn ring_on(&self, shard: ShardId, with_function: bool) -> Reading {
         let reading = self.reading(shard);
         if reading == Reading::Free {
-            steps.room.notify_one();
+            self.steps(with_function).room.notify_one();
         }
-        (permit, reading)
+        reading
     }
 
     /// The windows of the lane hold `bytes` now. Asks the largest to spill when all together hold too much.
@@ -348,5 +372,22 @@ mod tests {
         assert_eq!(budget.reading(shard(1)), Reading::Free);
         drop(more);
         assert_eq!(budget.total_bytes(), 0);
+    }
+    #[tokio::test]
+    async fn who_is_rung_for_and_waits_for_its_function_rings_for_the_next() {
+        let budget = Budget::new(100, 1, 1);
+        let hold = budget.hold(shard(9), 100, &Arc::default());
+        let (mut first, mut second) = (Box::pin(budget.room(true)), Box::pin(budget.room(true)));
+        assert!(!first.as_mut().enable() && !second.as_mut().enable());
+        drop(hold);
+        first.await;
+        budget.giving_way(shard(1), std::future::ready(())).await;
+        assert!(!second.as_mut().enable(), "what is ready is followed by a step, which rings");
+        let mut waits = Box::pin(budget.giving_way(shard(1), std::future::pending::<()>()));
+        tokio::select! {
+            biased;
+            () = &mut waits => {}
+            () = second => {}
+        }
     }
 }

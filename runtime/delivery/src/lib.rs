@@ -15,6 +15,7 @@ mod library;
 mod outbox;
 mod outputs;
 mod plan;
+mod ready;
 mod remake;
 mod route;
 mod settings;

@@ -22,6 +22,7 @@ use crate::lane::{CALL_RECORDS_MAX, chain};
 use crate::library::Transform;
 use crate::outputs::Outputs;
 use crate::plan::Plan;
+use crate::ready::{Ready, Wanted};
 use crate::route::PARTITIONS_EXCEEDED;
 use crate::status::Trouble;
 use crate::window::{Error, Finished, Kind, Window};
@@ -42,23 +43,27 @@ pub(crate) async fn remake(
     body: &Body,
 ) -> Result<(Finished, Hold), Trouble> {
     let plan = Arc::new(crate::lane::plan(lane, body.table_version).await?);
-    let function = match &body.function {
-        None => None,
-        Some((name, revision)) => Some(Arc::clone(&lane.shared.functions).again(name, *revision).await?.function),
+    let mut wanted = match &body.function {
+        None => Wanted::Nothing,
+        Some((name, revision)) => Wanted::Revision(name.clone(), *revision),
     };
     let _remake = lane.shared.budget.remake().await;
     let mut making = Making::begin(lane, plan, members, body)?;
     let Some((first, last)) = members.span() else { return making.finish().map_err(|e| trouble(&e)) };
     let mut reader = lane.shared.journal.reader(lane.shard, first);
     while reader.position() <= last {
-        let budget = &lane.shared.budget;
-        let (_step, reading) = budget.step(lane.shard, function.is_some()).await;
+        // For each chunk anew: between two of them others have the place and the step.
+        let Ready { called, reading, _step } = Ready::get(Arc::clone(&lane.shared), lane.shard, wanted.clone()).await?;
+        if let (Wanted::Revision(_, revision), Some(called)) = (&mut wanted, &called) {
+            // Where the recorded one is not kept, the one that took its place makes the whole object.
+            *revision = called.revision;
+        }
         let bytes = if reading == Reading::Free { usize::MAX } else { SQUEEZED_BYTES };
         match reader.next(making.plan.chunk_bytes.min(bytes)).await {
             Ok(Read::Batch(batch)) => {
                 let wanted = usize::try_from(last.plus(1).since(batch.first())).unwrap_or(usize::MAX);
                 let batch = if wanted < batch.len() { batch.slice(0, wanted) } else { batch };
-                making = making.take(lane, batch, function.as_ref()).await?;
+                making = making.take(lane, batch, called.map(|called| called.function)).await?;
             }
             // The gap is counted by the lane's own reading.
             Ok(Read::Gap { .. }) => {}
@@ -122,13 +127,13 @@ impl Making {
         mut self,
         lane: &Arc<LaneContext>,
         batch: Batch,
-        function: Option<&Arc<dyn Transform>>,
+        function: Option<Arc<dyn Transform>>,
     ) -> Result<Self, Trouble> {
         let retries = self.plan.function.as_ref().map_or(0, |f| f.retries);
         let portion = if function.is_some() { CALL_RECORDS_MAX } else { batch.len().max(1) };
         for from in (0..batch.len()).step_by(portion) {
             let part = batch.slice(from, batch.len().min(from + portion));
-            let ran = match function {
+            let ran = match &function {
                 None => None,
                 Some(function) => {
                     let (function, part, source) = (Arc::clone(function), part.clone(), self.plan.source.clone());

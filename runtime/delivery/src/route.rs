@@ -8,7 +8,8 @@ use millrace_transform::Output;
 use crate::plan::Plan;
 use crate::window::{Kind, Partition};
 
-/// Partitions with an open window at one time, in one shard (`reference/firehose.md` section 3).
+/// Partitions with open windows at one time, in one shard (`reference/firehose.md` section 3), whatever the
+/// revisions of the function that write to them.
 pub(crate) const PARTITIONS_MAX: usize = 500;
 /// Key combinations remembered; above it the memory begins anew.
 const REMEMBERED_MAX: usize = 65_536;

@@ -50,6 +50,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// True for data, false for error lines.
+    pub(crate) fn is_data(&self) -> bool {
+        matches!(self, Self::Data(_))
+    }
+
     /// The kind of the error folder of that name.
     pub(crate) fn error(folder: &str) -> Option<Self> {
         let known = [PROCESSING_FAILED, CONVERSION_FAILED, PARTITIONS_EXCEEDED];

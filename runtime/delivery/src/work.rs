@@ -1,7 +1,7 @@
 //! The work on one shard's records: from a batch (and what the function made of it) into windows.
 //! Synchronous and CPU only; runs on a worker thread. Its owner is the lane.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,8 +214,11 @@ impl Work {
         let mut open_outputs = vec![0; batch.len()];
         #[expect(clippy::cast_possible_truncation, reason = "a batch holds at most RECORDS_MAX records")]
         let count = outputs.columns.len() as u32;
-        let mut open_partitions = self.windows.keys().filter(|(_, kind)| matches!(kind, Kind::Data(_))).count();
-        let revision = self.revision();
+        // One that two revisions of the function write to is one partition.
+        let mut open_partitions: HashSet<Kind> = match self.plan.partitioned {
+            true => self.windows.keys().map(|(_, kind)| kind).filter(|kind| kind.is_data()).cloned().collect(),
+            false => HashSet::new(),
+        };
         let mut whole = Slot::default();
         for output in 0..count {
             let source = outputs.source(output);
@@ -230,9 +233,11 @@ impl Work {
             }
             match self.router.route(route, output as usize) {
                 Ok(kind) => {
-                    let known = slots.contains_key(kind) || self.windows.contains_key(&(revision, kind.clone()));
-                    if known || open_partitions < PARTITIONS_MAX {
-                        open_partitions += usize::from(!known);
+                    let known = open_partitions.contains(kind);
+                    if known || open_partitions.len() < PARTITIONS_MAX {
+                        if !known {
+                            open_partitions.insert(kind.clone());
+                        }
                         slots.entry(kind.clone()).or_default().select.push(output);
                     } else {
                         refused.push((output, Refusal::too_many_partitions()));

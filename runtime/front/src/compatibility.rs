@@ -38,6 +38,8 @@ pub enum MemberOutcome {
     Shown(&'static str),
     /// These values are honoured; another is refused by name with the text.
     Only(Vec<&'static str>, &'static str),
+    /// It does what the service documents, but for these values, which are refused by name with the text.
+    Except(Vec<&'static str>, &'static str),
     /// It is refused by name with the text.
     Refused(&'static str),
 }
@@ -89,13 +91,15 @@ pub fn compatibility_page() -> String {
             None => page.push_str("| Member | What becomes of it |\n|---|---|\n"),
         }
         for member in operation.members {
+            let quoted = |values: Vec<&str>| {
+                let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
+                values.join(", ")
+            };
             let mut outcome = match member.outcome {
                 MemberOutcome::Honoured => "honoured".to_owned(),
                 MemberOutcome::Shown(why) => format!("shown: {why}"),
-                MemberOutcome::Only(values, advice) => {
-                    let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
-                    format!("only {}; else refused: {advice}", values.join(", "))
-                }
+                MemberOutcome::Only(values, advice) => format!("only {}; else refused: {advice}", quoted(values)),
+                MemberOutcome::Except(values, advice) => format!("honoured, but {} refused: {advice}", quoted(values)),
                 MemberOutcome::Refused(advice) => format!("refused: {advice}"),
             };
             for extension in member.extensions {
@@ -115,6 +119,7 @@ fn collect(members: &[Member], parent: &str, out: &mut Vec<MemberCompatibility>)
             Outcome::Honoured => MemberOutcome::Honoured,
             Outcome::Shown(why) => MemberOutcome::Shown(why),
             Outcome::Only(values, advice) => MemberOutcome::Only(values.to_vec(), advice),
+            Outcome::Except(values, advice) => MemberOutcome::Except(values.to_vec(), advice),
             Outcome::Refused(advice) => MemberOutcome::Refused(advice),
         };
         let extensions = match &member.shape {

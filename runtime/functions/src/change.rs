@@ -93,8 +93,9 @@ impl Functions {
         if self.catalog.snapshot().function(&new.name).is_some() {
             return Err(Error::FunctionExists(new.name));
         }
+        let (code, component) = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config)?;
         let _stored = self.storing.read();
-        let code = self.judge(&new.name, &new.upload, new.world.as_deref(), &new.config, true)?;
+        self.files.put_component(&component)?;
         let function = self.catalog.create_function(&new.name.clone(), |number| self.first(new, code, number))?;
         self.build_later();
         Ok(function)
@@ -164,17 +165,23 @@ impl Functions {
         let old = old.ok_or_else(|| Error::NotFound(format!("Function not found: {}", function.arn)))?;
         let config = change.config.unwrap_or_else(|| old.config.clone());
         check(&config)?;
-        let _stored = self.storing.read();
-        let code = match &change.upload {
-            Some(upload) => self.judge(name, upload, change.world.as_deref(), &config, !change.dry_run)?,
+        let (code, component) = match &change.upload {
+            Some(upload) => {
+                let (code, component) = self.judge(name, upload, change.world.as_deref(), &config)?;
+                (code, Some(component))
+            }
             None => {
                 same_world(&old.code, change.world.as_deref())?;
-                self.judge_again(name, &old.code, &config)?
+                (self.judge_again(name, &old.code, &config)?, None)
             }
         };
         let mut next = Revision { code, config, state: BuildState::Building, ..(*old).clone() };
         if change.dry_run {
             return Ok((function, Arc::new(next)));
+        }
+        let _stored = self.storing.read();
+        if let Some(component) = component {
+            self.files.put_component(&component)?;
         }
         let (now_ms, revision_id) = (self.clock.now_ms(), self.entropy.uuid());
         let version_id = self.entropy.uuid();
@@ -232,21 +239,20 @@ impl Functions {
         .await
     }
 
-    /// Judges code in the child process, and stores the component when it is to be kept.
+    /// Judges code in the child process; answers what it is, and the component that was made of it.
     pub(crate) fn judge(
         &self,
         name: &str,
         upload: &Upload,
         world: Option<&str>,
         config: &Configuration,
-        keep: bool,
-    ) -> Result<Code, Error> {
+    ) -> Result<(Code, Vec<u8>), Error> {
         let kept = self.account().0;
         if kept.saturating_add(upload.bytes) > CODE_BYTES_MAX {
             return Err(Error::CodeStorage { kept });
         }
         let refused = |source| Error::Module { name: name.to_owned(), source };
-        let _one = self.building.lock();
+        let _one = self.judging.lock();
         let judged = self.compiler.judge(&upload.module, &grants(config)).map_err(refused)?;
         let code = Code {
             sha256: sha256_hex(&judged.bytes),
@@ -257,10 +263,7 @@ impl Functions {
             imports: judged.imports,
         };
         same_world(&code, world)?;
-        if keep {
-            self.files.put_component(&judged.bytes)?;
-        }
-        Ok(code)
+        Ok((code, judged.bytes))
     }
 
     /// Holds the imports of stored code against other grants.
@@ -281,7 +284,8 @@ fn same_world(code: &Code, wanted: Option<&str>) -> Result<(), Error> {
         Some(wanted) if wanted != code.world => Err(Error::invalid(
             "function.world",
             format!(
-                "Handler names the world {wanted}, but the module exports that of {}: set Handler to {}",
+                "Handler names the world {wanted}, but the module exports that of {}: a function keeps its world, so \
+                 create one with Handler {} for this module (under the same name when the other is deleted)",
                 code.world, code.world
             ),
         )),

@@ -58,7 +58,7 @@ pub enum Error {
     )]
     Precondition,
     /// As many calls run, or events wait, as may.
-    #[error("too many calls at once: {0:?}")]
+    #[error("{0}")]
     Throttled(Throttle),
     /// The version is being compiled for the first time.
     #[error("the function {0} is still being compiled")]
@@ -81,7 +81,7 @@ pub enum Error {
         kept: u64,
     },
     /// As many aliases as a function may have.
-    #[error("a function has at most {0} aliases")]
+    #[error("a function has at most {0} aliases: delete one that nobody calls")]
     AliasLimit(usize),
     /// The code cannot be run.
     #[error("function {name}: {source}")]
@@ -95,8 +95,16 @@ pub enum Error {
     #[error("the function's files cannot be stored or read")]
     Files(#[from] io::Error),
     /// The catalog refused.
-    #[error(transparent)]
-    Catalog(millrace_catalog::Error),
+    #[error("{0}{next}", next = next_step(.0))]
+    Catalog(#[source] millrace_catalog::Error),
+}
+
+/// What to do about a refusal of the catalog.
+fn next_step(error: &millrace_catalog::Error) -> &'static str {
+    match error {
+        millrace_catalog::Error::Limit { .. } => ": delete functions or versions that nobody calls",
+        _ => "",
+    }
 }
 
 /// What there is too much of.
@@ -108,6 +116,16 @@ pub enum Throttle {
     Reserved,
     /// Events that wait.
     Events,
+}
+
+impl std::fmt::Display for Throttle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Account => "too many calls of all functions at once: try again, or reserve some for this one",
+            Self::Reserved => "as many calls of the function run as are reserved for it: try again, or reserve more",
+            Self::Events => "too many events wait: try again when some have run",
+        })
+    }
 }
 
 impl Error {
@@ -137,6 +155,7 @@ impl Error {
             Self::Pending(_) | Self::Failed { .. } => "function.not-ready",
             Self::Module { source, .. } => source.slug(),
             Self::Files(_) => "function.files",
+            Self::Catalog(millrace_catalog::Error::Limit { .. }) => "limit.exceeded",
             Self::Catalog(_) => "catalog.write",
         }
     }

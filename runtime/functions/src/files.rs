@@ -7,19 +7,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use millrace_log::Disk;
+use parking_lot::Mutex;
 
 /// The folder.
 #[derive(Debug)]
 pub(crate) struct Files {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
+    /// Files are written and removed by one at a time.
+    changing: Mutex<()>,
 }
 
 impl Files {
     /// Makes the folder when it is not there. Blocks, as all of it.
     pub(crate) fn open(dir: PathBuf, disk: Arc<dyn Disk>) -> io::Result<Self> {
         disk.create_dir_all(&dir)?;
-        Ok(Self { dir, disk })
+        Ok(Self { dir, disk, changing: Mutex::new(()) })
     }
 
     /// Where the sealed code of a component lies.
@@ -58,6 +61,7 @@ impl Files {
 
     /// Removes files that belong to none of the components `used`.
     pub(crate) fn retain(&self, used: &BTreeSet<String>) -> io::Result<()> {
+        let _alone = self.changing.lock();
         for name in self.disk.list(&self.dir)? {
             let ours = name.strip_suffix(".wasm").or_else(|| name.strip_suffix(".cwasm"));
             let part = name.strip_suffix(".part");
@@ -70,6 +74,7 @@ impl Files {
 
     /// Writes a file whole or not at all: beside its place, synced, renamed, folder synced.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let _alone = self.changing.lock();
         let beside = path.with_extension("part");
         if let Err(error) = self.disk.remove(&beside)
             && error.kind() != io::ErrorKind::NotFound

@@ -109,8 +109,9 @@ impl Functions {
         name: &str,
         qualifier: Option<&str>,
     ) -> Result<(Resolved, Arc<Live>, Permit), Error> {
-        let resolved = self.resolve(name, qualifier)?.ready()?;
         let permit = self.wait_permit(name).await?;
+        // Only now: what was rolled back while it waited does not run.
+        let resolved = self.resolve(name, qualifier)?.ready()?;
         let live = self.live(&resolved.revision).await?;
         Ok((resolved, live, permit))
     }
@@ -194,4 +195,92 @@ fn function_error(error: &CallError, invocation: &Invocation, timeout_ms: u32) -
         }
     };
     json!({ "errorMessage": message, "errorType": kind }).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_catalog::{Catalog, Place, State};
+    use millrace_log::RealDisk;
+    use millrace_outbound::{Outbound, OutboundSettings};
+    use millrace_sink::{Buckets, Sink, SinkError};
+    use millrace_transform::{ArtifactKey, CompileLimits, Compiler, Host, HostSettings};
+    use millrace_types::{Clock, SeededEntropy, SystemClock};
+    use serde_json::{Value, from_value};
+
+    use super::*;
+    use crate::FunctionParts;
+
+    #[derive(Debug)]
+    struct NoBuckets;
+
+    impl Buckets for NoBuckets {
+        fn open(&self, bucket: &str) -> Result<Arc<dyn Sink>, SinkError> {
+            Err(SinkError::operator("NoSuchBucket", bucket))
+        }
+    }
+
+    fn functions(dir: &std::path::Path) -> Arc<Functions> {
+        let (clock, entropy) = (Arc::new(SystemClock) as Arc<dyn Clock>, Arc::new(SeededEntropy::new(1)));
+        let place = Place { region: "us-east-1".to_owned(), account_id: "000000000000".to_owned() };
+        let host = HostSettings { calls_max: 1, warm_max: 0, ..HostSettings::default() };
+        let runtime = tokio::runtime::Handle::current();
+        let outbound = Outbound::new(&OutboundSettings::default(), runtime, Arc::clone(&clock)).expect("a client");
+        let parts = FunctionParts {
+            dir: dir.join("functions"),
+            disk: Arc::new(RealDisk),
+            catalog: Arc::new(Catalog::open(&dir.join("catalog"), place, Arc::clone(&clock)).expect("a catalog")),
+            state: Arc::new(State::open(&dir.join("state")).expect("state")),
+            host: Host::new(&host, Arc::clone(&clock), Arc::clone(&entropy) as _).expect("a host"),
+            compiler: Compiler { exe: "/nowhere".into(), limits: CompileLimits::default() },
+            key: ArtifactKey::new(&[1; 32]),
+            outbound: Arc::new(outbound),
+            buckets: Arc::new(NoBuckets),
+            clock,
+            entropy,
+            event_retry: std::time::Duration::from_secs(1),
+        };
+        Functions::start(parts).expect("starts")
+    }
+
+    fn revision(number: u32, state: &Value) -> millrace_catalog::Revision {
+        let code = json!({ "sha256": "00", "component_bytes": 0, "uploaded_sha256": "", "uploaded_bytes": 0,
+                           "world": "transform", "imports": [] });
+        let config = json!({ "description": "", "role": "", "settings": {}, "memory_bytes": 65_536,
+                             "timeout_ms": 1_000, "warm": false, "http_hosts": [], "key_value": false,
+                             "log_group": null });
+        let given = json!({ "function": "f", "function_id": 0, "number": number, "created_ms": 0, "code": code,
+                            "config": config, "state": state });
+        from_value(given).expect("a revision")
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_waits_runs_what_is_live_when_it_begins() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let functions = functions(dir.path());
+        let function = json!({ "id": 0, "name": "f", "arn": "", "created_ms": 0, "latest": 1, "last_revision": 2,
+                               "last_update": "Successful", "revision_id": "", "versions": {}, "last_version": 0,
+                               "aliases": {}, "reserved_concurrency": 1, "tags": {}, "event_configs": {},
+                               "shadow": null });
+        let function = from_value(function).expect("a function");
+        let make = |number| (function, revision(number, &json!("Active")));
+        functions.catalog.create_function("f", make).expect("stored");
+        let place = functions.wait_permit("f").await.expect("the one place");
+        let mut waits = Box::pin(functions.for_batch("f", None));
+        tokio::select! {
+            biased;
+            _ = &mut waits => panic!("there is one place"),
+            () = std::future::ready(()) => {}
+        }
+        // Meanwhile another revision is made the live one. It is told apart by not running.
+        let failed = json!({ "Failed": { "slug": "function.module", "reason": "the second" } });
+        let edited = functions.catalog.edit_function("f", |edit| {
+            edit.revisions.insert(2, Arc::new(revision(2, &failed)));
+            edit.function.latest = 2;
+            Ok::<_, Error>(())
+        });
+        edited.expect("stored");
+        drop(place);
+        let refused = waits.await.map(drop).expect_err("it does not run");
+        assert!(matches!(&refused, Error::Failed { reason, .. } if reason == "the second"), "{refused:?}");
+    }
 }

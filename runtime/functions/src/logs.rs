@@ -1,7 +1,7 @@
 //! Log lines of functions: to the server's log, a bounded number a second, and kept per function for
 //! `millrace logs` and the Lambda log tail.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use millrace_transform::{LogLevel, LogSink};
@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::Functions;
+use crate::meters::label;
 
 /// Lines that are written into the server's log in one second, of all functions; the rest is counted.
 const SERVER_LINES_PER_SECOND: u32 = 200;
@@ -20,6 +21,8 @@ const FUNCTION_BYTES_MAX: usize = 256 * KIB;
 const FUNCTIONS_MAX: usize = 256;
 /// What a line costs besides its text.
 const LINE_BYTES: usize = 64;
+/// Lines that a function can write in a millisecond without two books of it having a number in common.
+const LINES_PER_MS: u64 = 1_000;
 /// Lines of one page.
 const PAGE_LINES_MAX: usize = 1_000;
 
@@ -27,7 +30,7 @@ const PAGE_LINES_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogLine {
-    /// Its number among the function's lines, from 1.
+    /// Its number: more than that of any line before it, also of those from before a start of the server.
     pub seq: u64,
     /// When it was written, milliseconds since the Unix epoch.
     pub time_ms: i64,
@@ -35,6 +38,8 @@ pub struct LogLine {
     pub level: &'static str,
     /// The revision that wrote it.
     pub revision: u32,
+    /// What that revision is called at the moment of the answer, as in [`Functions::metered`]; empty until then.
+    pub version: String,
     /// The text, with control characters escaped.
     pub message: String,
 }
@@ -65,10 +70,11 @@ impl std::fmt::Debug for Logs {
     }
 }
 
-#[derive(Default)]
 struct Book {
     lines: VecDeque<LogLine>,
     bytes: usize,
+    /// The number before the book's first line.
+    begin: u64,
     last: u64,
     written_ms: i64,
 }
@@ -78,6 +84,15 @@ struct Share {
     second: u64,
     lines: u32,
     left_out: u64,
+}
+
+impl Book {
+    /// An empty one. It may not be the function's first: its numbers go on from the clock, so that whoever read
+    /// another one to its end misses nothing of this one.
+    fn begun(now_ms: i64) -> Self {
+        let begin = u64::try_from(now_ms).unwrap_or(0).saturating_mul(LINES_PER_MS);
+        Self { lines: VecDeque::new(), bytes: 0, begin, last: begin, written_ms: now_ms }
+    }
 }
 
 impl Logs {
@@ -101,11 +116,12 @@ impl Logs {
             let silent = books.iter().min_by_key(|(_, book)| book.written_ms).map(|(name, _)| name.clone());
             books.remove(&silent.unwrap_or_default());
         }
-        let book = books.entry(function.to_owned()).or_default();
+        let book = books.entry(function.to_owned()).or_insert_with(|| Book::begun(time_ms));
         book.last += 1;
         book.written_ms = time_ms;
         book.bytes += message.len() + LINE_BYTES;
-        book.lines.push_back(LogLine { seq: book.last, time_ms, level: level_name(level), revision, message });
+        let (seq, level, version) = (book.last, level_name(level), String::new());
+        book.lines.push_back(LogLine { seq, time_ms, level, revision, version, message });
         while book.bytes > FUNCTION_BYTES_MAX {
             let Some(gone) = book.lines.pop_front() else { break };
             book.bytes -= gone.message.len() + LINE_BYTES;
@@ -133,8 +149,9 @@ impl Logs {
     fn page(&self, function: &str, after: u64) -> LogPage {
         let books = self.books.lock();
         let Some(book) = books.get(function) else { return LogPage { lines: Vec::new(), next: after, lost: 0 } };
-        // The book may have begun anew: then all of it is new.
-        let after = if after > book.last { 0 } else { after };
+        // Numbers from before the book tell of lines that nobody counts any more; numbers behind it, of a clock
+        // that was set back.
+        let after = if after > book.last { book.begin } else { after.max(book.begin) };
         let lines: Vec<LogLine> =
             book.lines.iter().filter(|line| line.seq > after).take(PAGE_LINES_MAX).cloned().collect();
         let first = lines.first().map_or(book.last + 1, |line| line.seq);
@@ -150,12 +167,23 @@ impl Functions {
         let end = self.clock.monotonic() + wait;
         loop {
             wrote.mark_unchanged();
-            let page = self.logs.page(function, after);
+            let mut page = self.logs.page(function, after);
+            self.label(function, &mut page.lines);
             if !page.lines.is_empty()
                 || tokio::time::timeout(end.saturating_sub(self.clock.monotonic()), wrote.changed()).await.is_err()
             {
                 return page;
             }
+        }
+    }
+
+    fn label(&self, function: &str, lines: &mut [LogLine]) {
+        let snapshot = self.catalog.snapshot();
+        let function = snapshot.function(function).map(AsRef::as_ref);
+        let mut labels = BTreeMap::new();
+        for line in lines {
+            let label = labels.entry(line.revision).or_insert_with(|| label(function, line.revision));
+            line.version.clone_from(label);
         }
     }
 }
@@ -254,16 +282,32 @@ mod tests {
         let sink = logs.sink("f", 3);
         sink.line(LogLevel::Warn, "a\nb");
         let page = logs.page("f", 0);
-        assert_eq!((page.next, page.lost), (1, 0));
+        assert_eq!((page.next, page.lost), (7_001, 0));
         assert_eq!((page.lines[0].message.as_str(), page.lines[0].level), ("a\\nb", "warn"));
-        assert_eq!(logs.page("f", 1), LogPage { lines: vec![], next: 1, lost: 0 });
+        assert_eq!(logs.page("f", 7_001), LogPage { lines: vec![], next: 7_001, lost: 0 });
         for _ in 0..3 {
             sink.line(LogLevel::Info, &"x".repeat(FUNCTION_BYTES_MAX / 2));
         }
-        let page = logs.page("f", 1);
-        assert_eq!((page.lines.len(), page.next, page.lost), (1, 4, 2));
-        assert_eq!(logs.page("f", 99).lines.len(), 1, "a book that began anew is read from its start");
+        let page = logs.page("f", 7_001);
+        assert_eq!((page.lines.len(), page.next, page.lost), (1, 7_004, 2));
+        assert_eq!(logs.page("f", 99_000).lines.len(), 1, "a clock that was set back hides nothing");
         assert_eq!(logs.page("g", 5), LogPage { lines: vec![], next: 5, lost: 0 });
+    }
+
+    #[test]
+    fn a_book_that_begins_anew_is_read_from_its_start() {
+        let clock = Arc::new(ManualClock::at(7));
+        let logs = Arc::new(Logs::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        logs.sink("f", 1).line(LogLevel::Info, "of the old one");
+        let read = logs.page("f", 0).next;
+        logs.forget("f");
+        clock.set_wall_ms(8);
+        for _ in 0..3 {
+            logs.sink("f", 1).line(LogLevel::Info, "of the new one");
+        }
+        let page = logs.page("f", read);
+        assert_eq!((page.lines.len(), page.lost), (3, 0));
+        assert!(page.lines[0].seq > read && page.next > read, "numbers only grow");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_catalog::Function;
 use parking_lot::Mutex;
 
 use crate::Functions;
@@ -103,6 +104,15 @@ impl Meters {
     }
 }
 
+/// What a revision is called: the newest version that is it, `$LATEST`, or `revision N` when nothing points at it.
+pub(crate) fn label(function: Option<&Function>, revision: u32) -> String {
+    let published = function
+        .and_then(|f| f.versions.iter().rev().find(|(_, version)| version.revision == revision))
+        .map(|(number, _)| number.to_string());
+    let latest = function.is_some_and(|f| f.latest == revision).then(|| crate::LATEST.to_owned());
+    published.or(latest).unwrap_or_else(|| format!("revision {revision}"))
+}
+
 impl Functions {
     /// What was counted, by function and the label of its version: the newest number that was published for the
     /// revision, `$LATEST`, or `revision N` of one that nothing points at any more.
@@ -113,13 +123,8 @@ impl Functions {
         let mut all: Vec<_> = meters
             .iter()
             .map(|((name, revision), meter)| {
-                let function = snapshot.function(name);
-                let published = function
-                    .and_then(|f| f.versions.iter().rev().find(|(_, version)| version.revision == *revision))
-                    .map(|(number, _)| number.to_string());
-                let latest = function.is_some_and(|f| f.latest == *revision).then(|| crate::LATEST.to_owned());
-                let label = published.or(latest).unwrap_or_else(|| format!("revision {revision}"));
-                (name.clone(), label, meter.read())
+                let function = snapshot.function(name).map(AsRef::as_ref);
+                (name.clone(), label(function, *revision), meter.read())
             })
             .collect();
         all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));

@@ -82,10 +82,12 @@ pub struct Functions {
     pub(crate) shadows: Shadows,
     pub(crate) admission: Arc<Admission>,
     pub(crate) threads: Threads,
-    /// Compilations one at a time: each may take the memory of a whole child.
+    /// Children one at a time: each may take the memory that a child may have. A module is judged in
+    /// milliseconds, and does not wait for one that is compiled.
+    pub(crate) judging: Mutex<()>,
     pub(crate) building: Mutex<()>,
-    /// Held from the moment a component is stored until the catalog names it: files that nothing names are
-    /// removed only when nobody holds it. Taken before `building`.
+    /// Held while a component is stored and until the catalog names it: files that nothing names are
+    /// removed only when nobody holds it.
     pub(crate) storing: RwLock<()>,
     /// Told when a revision is to be built.
     pub(crate) to_build: Arc<Notify>,
@@ -146,6 +148,7 @@ impl Functions {
             shadows: Shadows::default(),
             admission: Arc::default(),
             threads: Threads::start()?,
+            judging: Mutex::new(()),
             building: Mutex::new(()),
             storing: RwLock::new(()),
             to_build: Arc::default(),
@@ -263,7 +266,6 @@ impl Functions {
     /// Removes files that no revision names any more.
     pub(crate) fn collect_files(&self) {
         let _none = self.storing.write();
-        let _one = self.building.lock();
         let used: BTreeSet<String> =
             self.catalog.snapshot().revisions().map(|revision| revision.code.sha256.clone()).collect();
         if let Err(error) = self.files.retain(&used) {

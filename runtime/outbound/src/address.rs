@@ -47,9 +47,12 @@ const V6_GLOBAL: ([u16; 8], u32) = ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 pub(crate) fn judge(address: IpAddr) -> Result<(), &'static str> {
     match address {
         IpAddr::V4(v4) => judge_v4(v4),
-        IpAddr::V6(v6) => match embedded(v6) {
+        IpAddr::V6(v6) => match written_for(v6) {
             Some(v4) => judge_v4(v4),
-            None => judge_v6(v6),
+            None => {
+                judge_v6(v6)?;
+                carried(v6).into_iter().flatten().try_for_each(judge_v4)
+            }
         },
     }
 }
@@ -73,17 +76,32 @@ fn judge_v6(address: Ipv6Addr) -> Result<(), &'static str> {
     }
 }
 
-/// The IPv4 address that packets to `address` end at, for the forms that carry one: mapped, NAT64,
-/// 6to4, ISATAP. (Compatible, Teredo and local NAT64 forms are refused whatever they carry.)
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+/// The IPv4 address that `address` is nothing but another form of: mapped, NAT64.
+fn written_for(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..]
-        | [0x2000..=0x3fff, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(join(high, low)),
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(join(high, low)),
         _ => None,
     }
+}
+
+/// The IPv4 addresses that packets to `address` may be sent on to, besides being packets of IPv6: of 6to4 in
+/// its prefix, of ISATAP at its end. (Compatible, Teredo and local NAT64 forms are refused whatever they
+/// carry.)
+fn carried(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
+    let segments = address.segments();
+    let of_6to4 = match segments {
+        [0x2002, high, low, ..] => Some(join(high, low)),
+        _ => None,
+    };
+    let of_isatap = match segments {
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(join(high, low)),
+        _ => None,
+    };
+    [of_6to4, of_isatap]
+}
+
+fn join(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from((u32::from(high) << 16) | u32::from(low))
 }
 
 #[cfg(test)]
@@ -143,6 +161,29 @@ mod tests {
     }
 
     #[test]
+    fn a_public_address_of_ipv4_opens_no_prefix_that_is_refused() {
+        for (prefix, word) in [
+            ("2001:db8:", "documentation"),
+            ("3fff:", "documentation"),
+            ("3fff:fff:1:2", "documentation"),
+            ("2001:", "Teredo"),
+            ("2001:0:4136:e378", "Teredo"),
+            ("fe80:", "link-local"),
+            ("fd00:1:2:3", "unique-local"),
+            ("64:ff9b:1:", "NAT64"),
+            ("2002:a00:1:", "private"),
+        ] {
+            for id in ["0:5efe", "200:5efe"] {
+                let form = format!("{prefix}:{id}:8.8.8.8").replace("::0:5efe", "::5efe");
+                let refused = verdict(&form).expect_err(&form);
+                assert!(refused.contains(word), "{form}: {refused}");
+            }
+        }
+        // Both that it carries count.
+        assert_eq!(verdict("2002:808:808::5efe:10.0.0.1"), verdict("10.0.0.1"));
+    }
+
+    #[test]
     fn public_addresses_pass_up_to_the_edges_of_the_ranges() {
         for public in [
             "1.1.1.1",
@@ -167,6 +208,7 @@ mod tests {
             "::ffff:8.8.8.8",
             "64:ff9b::808:808",
             "2002:808:808::1",
+            "2a00:1450::5efe:8.8.8.8",
         ] {
             assert_eq!(verdict(public), Ok(()), "{public}");
         }

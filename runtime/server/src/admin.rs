@@ -67,7 +67,9 @@ fn refused_by_functions(error: &Error) -> AdminError {
         | Error::CodeMismatch(_)
         | Error::Precondition
         | Error::Pending(_) => AdminErrorKind::Conflict,
-        Error::Throttled(_) => AdminErrorKind::Throttled,
+        Error::Throttled(_) | Error::AliasLimit(_) | Error::Catalog(millrace_catalog::Error::Limit { .. }) => {
+            AdminErrorKind::Throttled
+        }
         Error::Module { source: millrace_transform::Error::TooLarge { .. }, .. } | Error::TooLarge(_) => {
             AdminErrorKind::TooLarge
         }
@@ -130,6 +132,8 @@ fn alias_json(alias: &Alias) -> Value {
 #[async_trait]
 impl Admin for ServerAdmin {
     async fn deploy(&self, name: &str, module: Bytes, options: DeployOptions) -> Result<Value, AdminError> {
+        // What a deploy cannot name stays: description, role, log group.
+        let old = self.functions.function(name).ok().and_then(|f| self.functions.revision(name, f.latest));
         let deployment = Deployment {
             name: name.to_owned(),
             upload: Upload::bare(module.to_vec()),
@@ -140,7 +144,7 @@ impl Admin for ServerAdmin {
                 warm: options.warm.unwrap_or(false),
                 http_hosts: options.http_hosts,
                 key_value: options.key_value,
-                ..Configuration::default()
+                ..old.map_or_else(Configuration::default, |old| old.config.clone())
             },
             alias: options.alias,
             weight: options.weight,

@@ -230,6 +230,10 @@ pub fn compile_child() -> ExitCode {
         bytes.copy_from_slice(&head[at..at + 8]);
         u64::from_le_bytes(bytes)
     };
+    // Nobody waits for the answer when the parent is gone.
+    if rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).is_err() {
+        return ExitCode::FAILURE;
+    }
     // Before the first byte of the module is read.
     let limits = [
         (Resource::As, number(2), number(2)),

@@ -15,6 +15,7 @@ import (
 	"runtime/debug"
 
 	"millrace.local/millrace"
+	"millrace.local/millrace/internal/collect"
 	"millrace.local/millrace/internal/export_handler"
 )
 
@@ -40,17 +41,20 @@ func JSON[T, R any](function func(call *millrace.Context, event T) (R, error)) {
 	Bytes(OverJSON(function))
 }
 
-// OverJSON is what JSON gives to Bytes: for tests.
+// OverJSON is what JSON gives to Bytes: for tests. What reading the event and the function left behind is
+// collected, where it is much, before the next step allocates.
 func OverJSON[T, R any](function func(*millrace.Context, T) (R, error)) func(*millrace.Context, []byte) ([]byte, error) {
 	return func(call *millrace.Context, event []byte) ([]byte, error) {
 		var value T
 		if err := json.Unmarshal(event, &value); err != nil {
 			return nil, fmt.Errorf("the event cannot be read: %w", err)
 		}
+		collect.IfDue()
 		answer, err := function(call, value)
 		if err != nil {
 			return nil, err
 		}
+		collect.IfDue()
 		written, err := json.Marshal(answer)
 		if err != nil {
 			return nil, fmt.Errorf("the answer cannot be written: %w", err)

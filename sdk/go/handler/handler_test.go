@@ -2,11 +2,14 @@ package handler
 
 import (
 	"errors"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 
 	"millrace.local/millrace"
 	"millrace.local/millrace/http"
+	"millrace.local/millrace/internal/collect"
 	"millrace.local/millrace/internal/export_handler"
 	"millrace.local/millrace/keyvalue"
 )
@@ -37,6 +40,45 @@ func TestHandlersAnswerBytesOrJSON(t *testing.T) {
 	}
 	if _, err := call(version, "x"); err == nil || !strings.HasPrefix(err.Error(), "the event cannot be read: ") {
 		t.Fatal(err)
+	}
+}
+
+// counting notes, when it is written, how many collections there have been.
+type counting struct{ at *uint32 }
+
+func (answer counting) MarshalJSON() ([]byte, error) {
+	*answer.at = collections()
+	return []byte("1"), nil
+}
+
+func collections() uint32 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.NumGC
+}
+
+var kept [][]byte
+
+func TestGarbageIsCollectedBetweenTheSteps(t *testing.T) {
+	// As in a module: the collector does not start by itself.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC()
+	collect.IfDue()
+	var calling, writing uint32
+	function := OverJSON(func(_ *millrace.Context, event []string) (counting, error) {
+		calling = collections()
+		for range 64 {
+			kept = [][]byte{make([]byte, 1<<20)}
+		}
+		return counting{&writing}, nil
+	})
+	event := []byte("[" + strings.Repeat(`"`+strings.Repeat("x", 1<<20)+`",`, 32) + `""]`)
+	before := collections()
+	if _, err := function(nil, event); err != nil {
+		t.Fatal(err)
+	}
+	if calling == before || writing == calling {
+		t.Fatalf("%d collections before it was read, %d when the function ran, %d when the answer was written", before, calling, writing)
 	}
 }
 

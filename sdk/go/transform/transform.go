@@ -22,16 +22,22 @@ import (
 	"millrace.local/millrace/internal/export_transform"
 )
 
-// recordsBetween is after how many records of a batch it is looked whether to collect.
-const recordsBetween = 256
+// After so many records of a batch, or so many bytes of them, it is looked whether to collect.
+const (
+	recordsBetween = 256
+	bytesBetween   = 1 << 20
+)
 
 // Each has function called for each record. A panic fails the record.
 func Each(function func(Record) Outcome) {
 	Batches(func(batch *Batch, out *Output) error {
+		records, size := 0, 0
 		for record := range batch.Records() {
 			guarded(function, record).put(record, out)
-			if record.Index%recordsBetween == recordsBetween-1 {
+			records, size = records+1, size+len(record.Data)
+			if records >= recordsBetween || size >= bytesBetween {
 				collect.IfDue()
+				records, size = 0, 0
 			}
 		}
 		return nil

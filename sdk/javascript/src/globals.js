@@ -5,12 +5,18 @@
 import { Buffer, TextDecoder, TextEncoder } from './buffer.js';
 import * as host from './host.js';
 import { format } from './inspect.js';
+import * as json from './json.js';
 import { HostPromise, enqueue, later } from './promise.js';
 
 /** Random bytes that are asked for at a time. */
 const RANDOM_BYTES = 512;
-/** Environment variables of Lambda that are not settings. */
+/** The handler as Lambda names it, `app.handler`; a function over records has none. */
+let handler;
+/** Environment variables of Lambda. Of them only the regions can be set. */
 const RESERVED = {
+  AWS_REGION: host.region,
+  AWS_DEFAULT_REGION: () => host.setting('AWS_DEFAULT_REGION') || host.region(),
+  _HANDLER: () => handler,
   AWS_LAMBDA_FUNCTION_NAME: (call) => call.functionName,
   AWS_LAMBDA_FUNCTION_VERSION: (call) => call.functionVersion,
   AWS_LAMBDA_FUNCTION_MEMORY_SIZE: (call) => String(Number(call.memoryLimitBytes) >> 20),
@@ -147,12 +153,18 @@ export function install(target = globalThis) {
   randomness(target);
   timers(target);
   logs(target);
+  json.install(target);
   target.Promise = HostPromise;
   target.global = target;
   Object.assign(target, { Buffer, TextDecoder, TextEncoder });
   const nextTick = (job, ...given) => enqueue(() => job(...given));
   const { stdout, stderr } = streams;
   target.process = { env: environment(), nextTick, platform: 'wasi', argv: [], stdout, stderr };
+}
+
+/** Has `_HANDLER` name the handler of this file. */
+export function handles(file) {
+  handler = `${file.replace(/\.[^./]+$/, '')}.handler`;
 }
 
 /** A call is over: lines without an end are logged. */

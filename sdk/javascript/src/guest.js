@@ -71,6 +71,7 @@ export function transformer(load, file) {
 
 /** The export `handle`. */
 export function handler(load, file) {
+  globals.handles(file);
   return (event) =>
     answer(
       () => {

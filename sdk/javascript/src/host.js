@@ -2,6 +2,8 @@
 
 /** Random bytes that the host gives in one call. */
 const RANDOM_BYTES_MAX = 65536;
+/** The region of a function's ARN, where the setting AWS_REGION names no other: a call does not say it. */
+const REGION = 'us-east-1';
 const LEVELS = ['debug', 'info', 'warn', 'error'];
 
 // The process's own, taken before anything is replaced.
@@ -27,6 +29,11 @@ export function log(level, message) {
 /** What the operator set under `name`, or undefined. Natively the environment variable of that name. */
 export function setting(name) {
   return host.settings.get(name) ?? undefined;
+}
+
+/** The region that `AWS_REGION` and the function's ARN name. */
+export function region() {
+  return setting('AWS_REGION') || REGION;
 }
 
 /** Milliseconds since the Unix epoch. */

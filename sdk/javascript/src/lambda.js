@@ -1,10 +1,10 @@
 // AWS Lambda's side of a handler: the context, events and answers as JSON, errors as Lambda words them.
 
 import * as host from './host.js';
-import { NeverSettles, UnhandledRejection, settle } from './promise.js';
+import { NeverSettles, UnhandledRejection, isThenable, settle } from './promise.js';
 
-/** What a Lambda's ARN says here; nobody looks at region and account. */
-const ARN = 'arn:aws:lambda:us-east-1:000000000000:function:';
+/** The account of a function's ARN: a call does not say it. */
+const ACCOUNT = '000000000000';
 
 /** An error of the invocation. */
 export class Failure extends Error {
@@ -28,7 +28,7 @@ export function contextOf(call, done) {
     functionName: call.functionName,
     functionVersion: call.functionVersion,
     memoryLimitInMB: String(Number(BigInt(call.memoryLimitBytes) >> 20n)),
-    invokedFunctionArn: ARN + call.functionName + qualifier,
+    invokedFunctionArn: `arn:aws:lambda:${host.region()}:${ACCOUNT}:function:${call.functionName}${qualifier}`,
     logGroupName: `/aws/lambda/${call.functionName}`,
     logStreamName: `[${call.functionVersion}]${call.requestId}`,
     clientContext: call.clientContext ? JSON.parse(call.clientContext) : undefined,
@@ -69,10 +69,7 @@ export function invoke(handler, text, call) {
   }
   const called = Promise.withResolvers();
   const done = (error, answer) => (error === null || error === undefined ? called.resolve(answer) : called.reject(error));
-  const returned = handler(event, contextOf(call, done), done);
-  // A handler answers by what it returns, or by the callback that it takes as its third parameter.
-  const answers = returned !== undefined && returned !== null ? returned : handler.length >= 3 ? called.promise : undefined;
-  const answer = settle(answers === undefined ? Promise.race([called.promise, nothingLeft()]) : answers);
+  const answer = answerOf(handler(event, contextOf(call, done), done), called.promise, handler.length);
   let json;
   try {
     json = JSON.stringify(answer === undefined ? null : answer);
@@ -82,7 +79,16 @@ export function invoke(handler, text, call) {
   return json ?? 'null';
 }
 
-// A handler of two parameters may have called `context.done`; when it did not, its answer is null.
-function nothingLeft() {
-  return new Promise((resolve) => setImmediate(() => resolve(null)));
+// Node's Lambda takes whichever is first of the promise that a handler returned and its callback (or
+// `context.done`). Another value counts where the handler takes no callback: `(event, context, callback)
+// => setTimeout(…)` answers by its callback, not by the timer. One that never answers answers null.
+function answerOf(returned, called, parameters) {
+  if (isThenable(returned)) return settle(Promise.race([called, returned]));
+  if (returned !== undefined && returned !== null && parameters < 3) return returned;
+  try {
+    return settle(called);
+  } catch (error) {
+    if (error instanceof NeverSettles) return null;
+    throw error;
+  }
 }

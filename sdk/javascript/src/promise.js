@@ -23,7 +23,8 @@ export function later(task) {
   };
 }
 
-function isThenable(value) {
+/** Whether a value is a promise, of whatever make. */
+export function isThenable(value) {
   return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
 }
 

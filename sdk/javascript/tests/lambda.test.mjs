@@ -26,7 +26,10 @@ const failing = (handler, event) => {
 test('a context is what Lambda gives', () => {
   const context = contextOf(call);
   assert.deepEqual([context.awsRequestId, context.functionName, context.functionVersion, context.memoryLimitInMB], ['r-1', 'f', '$LATEST', '128']);
-  assert.equal(context.invokedFunctionArn, 'arn:aws:lambda:us-east-1:000000000000:function:f');
+  delete process.env.AWS_REGION;
+  assert.equal(contextOf(call).invokedFunctionArn, 'arn:aws:lambda:us-east-1:000000000000:function:f');
+  process.env.AWS_REGION = 'eu-west-1';
+  assert.equal(contextOf(call).invokedFunctionArn, 'arn:aws:lambda:eu-west-1:000000000000:function:f');
   assert.ok(contextOf({ ...call, functionVersion: '3' }).invokedFunctionArn.endsWith(':f:3'));
   assert.ok(context.getRemainingTimeInMillis() > 0);
   assert.equal(contextOf({ ...call, deadlineMs: 1n }).getRemainingTimeInMillis(), 0);
@@ -36,11 +39,22 @@ test('a context is what Lambda gives', () => {
 test('each way of answering is honoured', () => {
   assert.equal(answer((event) => HostPromise.resolve({ got: event.a }), '{"a":1}'), '{"got":1}');
   assert.equal(answer((event, context, callback) => callback(null, { b: 2 })), '{"b":2}');
-  assert.equal(answer((event, context, callback) => void later(() => callback(null, 'later'))), '"later"');
+  assert.equal(answer((event, context, callback) => later(() => callback(null, 'later'))), '"later"');
   assert.equal(answer((event, context, callback) => void later(() => later(() => callback(null, 'much later')))), '"much later"');
   assert.equal(answer((event, context) => context.succeed('old')), '"old"');
   assert.equal(answer(() => ({ plain: true })), '{"plain":true}');
   assert.equal(answer(() => undefined), 'null');
+});
+
+test('beside a callback only a promise is an answer', () => {
+  assert.equal(answer((event, context, callback) => (later(() => callback(null, { x: 1 })), 7)), '{"x":1}');
+  assert.equal(answer((event, context, callback) => (callback(null, 'called'), { plain: true })), '"called"');
+  assert.equal(answer((event, context, callback) => ({ plain: true })), 'null');
+  assert.equal(failing((event, context, callback) => (later(() => callback(new RangeError('late'))), 7)).errorType, 'RangeError');
+  assert.equal(answer((event, context, callback) => HostPromise.resolve('promised')), '"promised"');
+  assert.equal(answer((event, context, callback) => ({ then: (kept) => kept('of another make') })), '"of another make"');
+  assert.equal(answer((event, context, callback) => (callback(null, 'first'), HostPromise.resolve('second'))), '"first"');
+  assert.equal(answer((event, context) => void later(() => later(() => context.succeed('late')))), '"late"');
 });
 
 test('errors are told as Lambda does', () => {

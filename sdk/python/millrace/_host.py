@@ -15,6 +15,8 @@ except ImportError:
 
 # Random bytes that the host gives in one call.
 RANDOM_BYTES_MAX = 65_536
+# The region of a function's ARN, where the setting AWS_REGION names no other: a call does not say it.
+REGION = "us-east-1"
 # Whether a call runs: while a component is built there is no host.
 _started = False
 
@@ -36,7 +38,8 @@ def log(level, message):
         raise ValueError(f'a level is "debug", "info", "warn" or "error", not {level!r}')
     for line in str(message).splitlines() or [""]:
         if _started:
-            _log.log(_log.Level[level.upper()], line)
+            # Half a surrogate pair is no text of the world.
+            _log.log(_log.Level[level.upper()], line.encode("utf-8", "replace").decode())
         else:
             sys.__stderr__.write(f"{level}: {line}\n")
 
@@ -53,6 +56,11 @@ def frames(error):
 def setting(name):
     """What the operator set under `name`, or None. Natively the environment variable of that name."""
     return _settings.get(name) if _started else os.environ.get(name)
+
+
+def region():
+    """The region that `AWS_REGION` and the function's ARN name."""
+    return setting("AWS_REGION") or REGION
 
 
 def now_ms():

@@ -6,8 +6,10 @@ import math
 
 from . import _host
 
-# What a Lambda's ARN says here; nobody looks at region and account.
-ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
+# The account of a function's ARN: a call does not say it.
+ACCOUNT = "000000000000"
+# Names of a handler, in the order in which they are looked for.
+HANDLERS = ("lambda_handler", "handler")
 
 
 class Failure(Exception):
@@ -50,11 +52,11 @@ class Context:
         self.function_version = call.function_version
         self.memory_limit_in_mb = str(call.memory_limit_bytes >> 20)
         qualifier = "" if call.function_version == "$LATEST" else ":" + call.function_version
-        self.invoked_function_arn = ARN + call.function_name + qualifier
+        self.invoked_function_arn = f"arn:aws:lambda:{_host.region()}:{ACCOUNT}:function:{call.function_name}{qualifier}"
         self.log_group_name = "/aws/lambda/" + call.function_name
         self.log_stream_name = f"[{call.function_version}]{call.request_id}"
         self.identity = Identity()
-        self.client_context = Client(json.loads(call.client_context)) if call.client_context else None
+        self.client_context = Client(_client(call.client_context)) if call.client_context else None
         self._deadline_ms = call.deadline_ms
         self._now_ms = now_ms
 
@@ -64,6 +66,16 @@ class Context:
 
     def __repr__(self):
         return f"LambdaContext([aws_request_id={self.aws_request_id}, function_name={self.function_name}])"
+
+
+def _client(text):
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Failure("Runtime.LambdaContextUnmarshalError", f"Unable to parse Client Context JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise Failure("Runtime.LambdaContextUnmarshalError", "Unable to parse Client Context JSON: it is no object")
+    return given
 
 
 def _default(value):
@@ -84,7 +96,7 @@ def unmarshal(event):
     """The event of its JSON. Raises Failure when it is none."""
     try:
         return json.loads(event)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Failure("Runtime.UnmarshalError", f"Unable to unmarshal input: {error}") from None
 
 
@@ -93,8 +105,15 @@ def raised(error):
     return Failure(type(error).__name__, str(error), _host.frames(error))
 
 
+def exited(error):
+    """The failure that `sys.exit()` is, while the module is loaded or in a call."""
+    return Failure("Runtime.ExitError", f"the function called sys.exit({error.code!r})", _host.frames(error))
+
+
 def not_loaded(error, module):
     """The failure that an exception while the module was loaded is."""
+    if isinstance(error, SystemExit):
+        return exited(error)
     if isinstance(error, ImportError):
         return Failure("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}")
     if isinstance(error, SyntaxError):
@@ -103,9 +122,14 @@ def not_loaded(error, module):
     return raised(error)
 
 
+def named(module, code):
+    """The handler as Lambda names it, `app.lambda_handler`, before the module's code has run."""
+    return f"{module}." + next((name for name in HANDLERS if name in code.co_names), HANDLERS[0])
+
+
 def find(module, name):
     """The module's handler."""
-    for known in ("lambda_handler", "handler"):
+    for known in HANDLERS:
         function = getattr(module, known, None)
         if callable(function):
             return function
@@ -118,7 +142,7 @@ def invoke(handler, event, context):
     try:
         answer = handler(value, context)
     except SystemExit as error:
-        raise Failure("Runtime.ExitError", f"the function called sys.exit({error.code!r})") from None
-    except Exception as error:
+        raise exited(error) from None
+    except BaseException as error:
         raise raised(error) from error
     return marshal(answer)

@@ -15,7 +15,7 @@ import sys
 import time
 import types
 
-from . import _host
+from . import _host, _json
 
 # Functions that would reach for files, processes or the network.
 ABSENT_FILES = (
@@ -158,6 +158,7 @@ def install():
     _dates()
     _randomness()
     _network()
+    _json.install()
     from ._streams import Environ
 
     os.environ = Environ(os.environ)

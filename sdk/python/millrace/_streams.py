@@ -6,8 +6,13 @@ import logging
 
 from . import _host
 
-# Environment variables of Lambda that are not settings, and where each comes from.
+# The handler as Lambda names it, `app.lambda_handler`; a function over records has none.
+handler = None
+# Environment variables of Lambda, and where each comes from. Of them only the regions can be set.
 RESERVED = {
+    "AWS_REGION": _host.region,
+    "AWS_DEFAULT_REGION": lambda: _host.setting("AWS_DEFAULT_REGION") or _host.region(),
+    "_HANDLER": lambda: handler,
     "AWS_LAMBDA_FUNCTION_NAME": lambda: _host.current().function_name,
     "AWS_LAMBDA_FUNCTION_VERSION": lambda: _host.current().function_version,
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": lambda: str(_host.current().memory_limit_bytes >> 20),

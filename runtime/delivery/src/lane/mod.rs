@@ -3,9 +3,11 @@
 //! journal at its start, so trouble inside it ends in a new start and never in a loss.
 
 mod start;
+mod stop;
 
 pub(crate) use start::plan;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use crate::cut::Reason;
 use crate::intent::Body;
 use crate::library::Called;
 use crate::plan::Plan;
+use crate::ready::{Ready, Wanted};
 use crate::ship::{Lost, Shipment, Shipped, ship};
 use crate::status::{RevisionSince, Trouble};
 use crate::window::{self, Finished, Kind};
@@ -35,8 +38,6 @@ const SPAN_RECORDS_MAX: usize = 4_000_000;
 const QUIET_COMMIT: Duration = Duration::from_secs(1);
 /// Records of one call of a function: each may end as a failure with a text.
 pub(crate) const CALL_RECORDS_MAX: usize = 16_384;
-/// A lane that stops reads on for one part in so many of the grace time.
-const STOP_READ_PART: u32 = 4;
 /// First wait between two starts of a lane that fails.
 const RESTART_BASE: Duration = Duration::from_millis(200);
 
@@ -91,6 +92,9 @@ pub(crate) async fn run(lane: Arc<LaneContext>, mut orders: watch::Receiver<Orde
     }
 }
 
+/// A wait for what a chunk needs.
+type Coming = Pin<Box<dyn Future<Output = Result<Ready, Trouble>> + Send>>;
+
 /// One life of a lane.
 struct Life {
     lane: Arc<LaneContext>,
@@ -98,6 +102,8 @@ struct Life {
     reader: Reader,
     /// `None` only while a worker thread has it.
     work: Option<Work>,
+    /// What the next chunk needs, on its way: events in between do not send the lane back to the end.
+    coming: Option<Coming>,
     ships: Tasks,
     under_way: usize,
     arrivals: mpsc::Receiver<Result<Shipped, Lost>>,
@@ -122,8 +128,8 @@ enum Event {
     Spill,
     /// There is memory again, for what the reader has.
     Room,
-    /// The reader has something.
-    Readable,
+    /// The reader has something, and here is what its work needs.
+    Readable(Result<Ready, Trouble>),
 }
 
 impl Life {
@@ -141,7 +147,7 @@ impl Life {
                 Event::Due => self.turn(None, false).await,
                 Event::Spill => self.spill().await,
                 Event::Room => Ok(()),
-                Event::Readable => match self.step().await {
+                Event::Readable(ready) => match self.step(ready).await {
                     Ok(true) => Ok(()),
                     Ok(false) => return Ending::Ordered,
                     Err(trouble) => Err(trouble),
@@ -154,9 +160,8 @@ impl Life {
     }
 
     /// Reads and works, with a share of the node's memory; false when nothing more will come.
-    async fn step(&mut self) -> Result<bool, Trouble> {
-        let lane = Arc::clone(&self.lane);
-        let (_step, reading) = lane.shared.budget.step(lane.shard, self.plan.function.is_some()).await;
+    async fn step(&mut self, ready: Result<Ready, Trouble>) -> Result<bool, Trouble> {
+        let Ready { called, reading, _step } = ready?;
         let bytes = match reading {
             Reading::Free => self.plan.chunk_bytes,
             Reading::Squeezed => self.plan.chunk_bytes.min(SQUEEZED_BYTES),
@@ -164,12 +169,25 @@ impl Life {
             Reading::Wait => return Ok(true),
         };
         match self.reader.next(bytes).await {
-            Ok(Read::Batch(batch)) => self.batch(batch).await?,
+            Ok(Read::Batch(batch)) => self.batch(batch, called).await?,
             Ok(Read::Gap { from, to, why }) => self.gap(from, to, &why).await?,
             Ok(Read::Closed) => return Ok(false),
             Err(error) => return Err(Trouble::new("journal.read", error.to_string())),
         }
         Ok(true)
+    }
+
+    /// Waits for what the next chunk needs. A wait that is given up goes on where it was.
+    async fn ready(coming: &mut Option<Coming>, lane: &LaneContext, plan: &Plan) -> Result<Ready, Trouble> {
+        // A stream keeps its function as long as it is.
+        let wanted = || match &plan.function {
+            None => Wanted::Nothing,
+            Some(call) => Wanted::Named(call.name.clone(), call.qualifier.clone()),
+        };
+        let get = || Box::pin(Ready::get(Arc::clone(&lane.shared), lane.shard, wanted()));
+        let ready = coming.get_or_insert_with(|| get()).await;
+        *coming = None;
+        ready
     }
 
     async fn wait(&mut self, orders: &mut watch::Receiver<Order>) -> Event {
@@ -185,10 +203,14 @@ impl Life {
         let sleep = [due, quiet].into_iter().flatten().min();
         let freed = self.lane.shared.budget.room(self.plan.function.is_some());
         let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
+        if !may_read || !memory {
+            // Who cannot read keeps no place among the calls of a function from those who can.
+            self.coming = None;
+        }
         let readable = async {
             self.reader.ready().await;
             if memory {
-                return Event::Readable;
+                return Event::Readable(Self::ready(&mut self.coming, &self.lane, &self.plan).await);
             }
             freed.await;
             Event::Room
@@ -203,7 +225,7 @@ impl Life {
         }
     }
 
-    async fn batch(&mut self, batch: Batch) -> Result<(), Trouble> {
+    async fn batch(&mut self, batch: Batch, mut called: Option<Called>) -> Result<(), Trouble> {
         self.lane.has_read(batch.payload().len());
         if self.plan.is_outdated(&self.lane.shared.catalog) {
             self.plan = Arc::new(plan(&self.lane, None).await?);
@@ -211,12 +233,14 @@ impl Life {
                 work.follow(&self.plan);
             }
         }
-        if self.plan.function.is_none() {
-            return self.turn(Some(batch), false).await;
+        if called.is_none() {
+            return self.turn(Some((batch, None)), false).await;
         }
         for from in (0..batch.len()).step_by(CALL_RECORDS_MAX) {
-            let part = batch.slice(from, batch.len().min(from + CALL_RECORDS_MAX));
-            self.turn(Some(part), false).await?;
+            let to = batch.len().min(from + CALL_RECORDS_MAX);
+            // The last call gives the place back as soon as it ends.
+            let called = if to < batch.len() { called.clone() } else { called.take() };
+            self.turn(Some((batch.slice(from, to), called)), false).await?;
         }
         Ok(())
     }
@@ -229,16 +253,11 @@ impl Life {
         self.turn(None, false).await
     }
 
-    /// One turn on a worker thread: take a batch, cut what is due; then ship and commit.
-    async fn turn(&mut self, batch: Option<Batch>, all: bool) -> Result<(), Trouble> {
-        let function = match (&batch, &self.plan.function) {
-            (Some(_), Some(call)) => {
-                let functions = Arc::clone(&self.lane.shared.functions);
-                Some(functions.get(&call.name, call.qualifier.as_deref()).await?)
-            }
-            _ => None,
-        };
+    /// One turn: run a batch's function, if it has one; on a worker thread take the batch, cut what is due; then
+    /// ship and commit.
+    async fn turn(&mut self, batch: Option<(Batch, Option<Called>)>, all: bool) -> Result<(), Trouble> {
         let worked = batch.is_some();
+        let (batch, function) = batch.map_or((None, None), |(batch, called)| (Some(batch), called));
         let slots = if all { usize::MAX } else { SHIPS_MAX.saturating_sub(self.under_way) };
         let mut work = self.work.take().ok_or_else(|| Trouble::new("internal.lane", "a turn inside a turn"))?;
         let all = all || work.tracker.span() >= SPAN_RECORDS_MAX;
@@ -413,56 +432,9 @@ impl Life {
         let bytes = self.work.as_ref().map_or(0, Work::memory_bytes);
         self.lane.shared.budget.report(self.lane.shard, bytes, &self.lane.spill);
     }
-
-    /// Cuts everything; then, for a part of the grace time, reads what is there and cuts once more: what was
-    /// acknowledged just before a stop is not left to the next start.
-    async fn cut_all(&mut self) -> Result<(), Trouble> {
-        self.turn(None, true).await?;
-        let clock = Arc::clone(&self.lane.shared.clock);
-        let until = clock.monotonic() + self.lane.shared.settings.stop_grace() / STOP_READ_PART;
-        let mut any = false;
-        while clock.monotonic() < until {
-            let full = self.work.as_ref().is_none_or(Work::has_full_window);
-            let memory = self.lane.shared.budget.reading(self.lane.shard) != Reading::Wait;
-            let readable = tokio::select! {
-                biased;
-                () = self.reader.ready() => true,
-                () = std::future::ready(()) => false,
-            };
-            if full || !memory || !readable || !self.step().await? {
-                break;
-            }
-            any = true;
-        }
-        if any { self.turn(None, true).await } else { Ok(()) }
-    }
-
-    /// Cuts everything and gives what is on its way the grace time.
-    async fn stop(&mut self) {
-        let grace = self.lane.shared.settings.stop_grace();
-        let all = async {
-            if let Err(trouble) = self.cut_all().await {
-                tracing::warn!(stream = self.lane.name, code = trouble.code, "at the stop: {}", trouble.message);
-            }
-            while self.under_way > 0 {
-                let Some(shipped) = self.arrivals.recv().await else {
-                    return;
-                };
-                if self.shipped(shipped).await.is_err() {
-                    return;
-                }
-            }
-            // An error here costs only work at the next start.
-            drop(self.commit_progress(Vec::new(), true).await);
-        };
-        if tokio::time::timeout(grace, all).await.is_err() {
-            tracing::info!(stream = self.lane.name, "objects wait in the outbox for the next start");
-        }
-    }
 }
 
-/// Runs the function over a batch, on a thread for guests.
-/// Runs the function on its own threads; answers what it made of the batch, and which revision did.
+/// Runs the function over a batch, on a thread for guests; answers what it made of it, and which revision did.
 async fn run_function(
     shared: &Arc<Shared>,
     plan: &Plan,

@@ -62,6 +62,7 @@ pub(super) async fn start(lane: &Arc<LaneContext>, owner: u64) -> Result<Life, T
             tracker,
             Claims::new(claimed),
         )),
+        coming: None,
         lane: Arc::clone(lane),
         plan,
         ships,

@@ -28,7 +28,7 @@ fn members(outputs: &[(u32, u64)], totals: &[(u64, u32)], failed: bool) -> Membe
     members
 }
 
-async fn work(node: &Node, decided: Members) -> Work {
+pub(super) async fn work(node: &Node, decided: Members) -> Work {
     let lane = node.lane("s", ShardId::new(StreamId(1), Lane(7)));
     let plan = Arc::new(crate::lane::plan(&lane, None).await.unwrap());
     let (clock, entropy) = (Arc::new(SystemClock), Arc::clone(&lane.shared.entropy));

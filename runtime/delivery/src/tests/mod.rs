@@ -7,14 +7,16 @@ mod differing;
 mod faults;
 mod lives;
 mod parked;
+mod partitions;
+mod places;
 mod remake;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use millrace_catalog::{
@@ -26,6 +28,7 @@ use millrace_tasks::Workers;
 use millrace_transform::{BatchSource, Output, Ran};
 use millrace_types::{Batch, BatchBuilder, KIB, SeededEntropy, ShardId, SystemClock};
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::DeliverySettings;
 use crate::budget::Budget;
@@ -304,6 +307,19 @@ pub(super) struct Scripted {
     calls: AtomicU64,
     /// Revisions that take turns, batch by batch; one when 0.
     pub(super) revisions: Mutex<u64>,
+    /// Places of functions that have not as many as are asked for, by name.
+    places: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Waits for a place that have not ended.
+    waiting: AtomicUsize,
+}
+
+/// Counts a wait for a place, until it ends or is given up.
+struct Waits<'s>(&'s AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Scripted {
@@ -320,6 +336,25 @@ impl Scripted {
             echo(batch)
         });
         gate
+    }
+
+    /// Calls of the function `name` have `places` from now on.
+    pub(super) fn limit(&self, name: &str, places: usize) -> Arc<Semaphore> {
+        let own = Arc::new(Semaphore::new(places));
+        self.places.lock().insert(name.to_owned(), Arc::clone(&own));
+        own
+    }
+
+    /// Those that wait for a place.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    async fn place(&self, name: &str) -> Option<OwnedSemaphorePermit> {
+        let places = self.places.lock().get(name).cloned()?;
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waits = Waits(&self.waiting);
+        places.acquire_owned().await.ok()
     }
 
     /// Calls that were begun; one runs at a time.
@@ -355,13 +390,17 @@ impl std::fmt::Debug for Scripted {
     }
 }
 
+/// A function with its place, where places are counted.
 #[derive(Debug)]
-struct ScriptedFunction(Arc<Scripted>);
+struct ScriptedFunction {
+    scripted: Arc<Scripted>,
+    _place: Option<OwnedSemaphorePermit>,
+}
 
 impl Transform for ScriptedFunction {
     fn run(&self, batch: &Batch, _retries: u32, _source: &Arc<BatchSource>) -> Ran {
-        self.0.calls.fetch_add(1, Ordering::SeqCst);
-        let mut script = self.0.script.lock();
+        self.scripted.calls.fetch_add(1, Ordering::SeqCst);
+        let mut script = self.scripted.script.lock();
         let script = script.as_mut().expect("a stream with a function has a script");
         script(batch)
     }
@@ -369,11 +408,12 @@ impl Transform for ScriptedFunction {
 
 #[async_trait::async_trait]
 impl Library for Scripted {
-    async fn get(self: Arc<Self>, _name: &str, _qualifier: Option<&str>) -> Result<Called, Trouble> {
+    async fn get(self: Arc<Self>, name: &str, _qualifier: Option<&str>) -> Result<Called, Trouble> {
+        let place = self.place(name).await;
         let revisions = *self.revisions.lock();
         let calls = self.calls.load(Ordering::SeqCst);
         let revision = u32::try_from(1 + calls % revisions.max(1)).expect("a few");
-        Ok(Called { revision, function: Arc::new(ScriptedFunction(self)) })
+        Ok(Called { revision, function: Arc::new(ScriptedFunction { scripted: self, _place: place }) })
     }
 
     async fn again(self: Arc<Self>, name: &str, _revision: u32) -> Result<Called, Trouble> {

@@ -16,14 +16,14 @@ use crate::work::OUTPUT_MISSING;
 
 const RECORDS: usize = 300;
 /// Bytes that a function is given at once, where a test says so: 75 records.
-const PORTION_BYTES: u32 = 300;
+pub(super) const PORTION_BYTES: u32 = 300;
 
-fn records() -> Vec<String> {
+pub(super) fn records() -> Vec<String> {
     (0..RECORDS).map(|nth| format!("{nth:03}")).collect()
 }
 
 /// One life that ends with all records decided and nothing put; answers the decisions.
-fn decided(world: &mut World) -> Vec<(Intent, Body)> {
+pub(super) fn decided(world: &mut World) -> Vec<(Intent, Body)> {
     world.store.set(Mood::Gone);
     let intents = world.life(async {
         let node = world.start().await.unwrap();
@@ -49,7 +49,7 @@ async fn decisions(node: &Node, name: &str, records: usize) -> Vec<(Intent, Body
     .await
 }
 
-fn recover(world: &World) -> StreamStatusReport {
+pub(super) fn recover(world: &World) -> StreamStatusReport {
     world.life(async {
         let node = world.start().await.unwrap();
         let status = node.drained("s").await;
@@ -59,7 +59,7 @@ fn recover(world: &World) -> StreamStatusReport {
 }
 
 /// What may happen to a file of the outbox.
-fn lose(world: &World, body: &Body, damage: bool) {
+pub(super) fn lose(world: &World, body: &Body, damage: bool) {
     let path = outbox_file(&body.place.file);
     if damage {
         let at = usize::try_from(body.place.offset).unwrap();

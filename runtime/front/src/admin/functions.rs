@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 use super::{Admin, DeployOptions, ShadowOptions};
 use crate::error::{ApiError, Code};
 use crate::ingest;
+use crate::lambda::check_settings;
 use crate::percent::percent_decoded;
 use crate::route::Route;
 
 /// Letters of a function's name.
 const NAME_CHARS_MAX: usize = 64;
-/// Settings of one function.
-const SETTINGS_MAX: usize = 64;
 /// Letters of an alias.
 const ALIAS_CHARS_MAX: usize = 128;
 /// Hosts that one function is granted.
@@ -136,6 +135,7 @@ pub(crate) fn options(parts: &Parts) -> Result<DeployOptions, ApiError> {
     for (name, value) in pairs(parts.uri.query()) {
         set(&mut options, name.strip_prefix("x-millrace-").unwrap_or(name), &percent_decoded(value)?)?;
     }
+    check_settings(&options.settings)?;
     Ok(options)
 }
 
@@ -160,9 +160,6 @@ fn set(options: &mut DeployOptions, name: &str, value: &str) -> Result<(), ApiEr
             return Err(twice("setting", &setting));
         }
         options.settings.insert(setting, value.to_owned());
-        if options.settings.len() > SETTINGS_MAX {
-            return Err(ApiError::invalid(format!("a function takes at most {SETTINGS_MAX} settings")));
-        }
         return Ok(());
     }
     match name {
@@ -300,6 +297,9 @@ mod tests {
             ("/x?setting.a=%4", None),
             ("/x?setting.=1", None),
             ("/x", Some(("x-millrace-setting-", "1"))),
+            ("/x?setting.AWS_REGION=eu-west-1", None),
+            ("/x?setting._HANDLER=x", None),
+            (&format!("/x?setting.long={}", "x".repeat(4096)), None),
         ] {
             let headers: Vec<_> = header.into_iter().collect();
             assert!(options(&parts(uri, &headers)).is_err(), "{uri}");

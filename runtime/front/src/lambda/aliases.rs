@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::backend::{Alias, AliasChange, Version};
-use super::members::{ALIAS, DESCRIPTION, FUNCTION_NAME, TEXT, VERSION};
+use super::backend::{Alias, AliasChange};
+use super::members::{ALIAS, DESCRIPTION, FUNCTION_NAME, TEXT, VERSION, alias_version};
 use super::names::{not_found, number, qualified_arn};
 use super::versions::{name, revision_id};
 use super::{Call, page, patterns, refusal, view};
@@ -20,7 +20,7 @@ pub(super) static NAMED: [Member; 2] = [required("FunctionName", FUNCTION_NAME),
 pub(super) static CREATE: [Member; 5] = [
     required("FunctionName", FUNCTION_NAME),
     required("Name", ALIAS),
-    required("FunctionVersion", VERSION),
+    alias_version(true),
     optional("Description", DESCRIPTION),
     optional("RoutingConfig", Shape::Structure(&ROUTING)),
 ];
@@ -28,7 +28,7 @@ pub(super) static CREATE: [Member; 5] = [
 pub(super) static UPDATE: [Member; 6] = [
     required("FunctionName", FUNCTION_NAME),
     required("Name", ALIAS),
-    optional("FunctionVersion", VERSION),
+    alias_version(false),
     optional("Description", DESCRIPTION),
     optional("RoutingConfig", Shape::Structure(&ROUTING)),
     optional("RevisionId", TEXT),
@@ -51,6 +51,7 @@ fn shown(call: &Call<'_>, name: &str, alias: &Alias) -> Value {
 
 pub(super) async fn create(call: &Call<'_>, view: View<'_>) -> Result<Value, ApiError> {
     let name = name(call, view)?;
+    // The table lets no request without a version through, nor $LATEST.
     let version = version(call, &name, view)?.unwrap_or_default();
     let weights = weights(call, &name, view)?.unwrap_or_default();
     check_weights(version, &weights)?;
@@ -98,15 +99,14 @@ pub(super) async fn delete(call: &Call<'_>, view: View<'_>) -> Result<Value, Api
 
 pub(super) fn list(call: &Call<'_>, view: View<'_>) -> Result<Value, ApiError> {
     let name = name(call, view)?;
-    let wanted = version(call, &name, view)?;
+    let no_alias_leads_there = view.text("FunctionVersion") == Some("$LATEST");
+    let wanted = if no_alias_leads_there { None } else { version(call, &name, view)? };
     let aliases = call.backend().aliases(&name).map_err(|error| refusal::of_name(call.place(), &name, error))?;
     let after = view.text("Marker");
     let rest = aliases.into_iter().filter(|alias| {
         // A version is one that the alias leads to, by its pointer or by a weight.
-        let leads = |version: Version| {
-            alias.version == version || version.is_some_and(|number| alias.weights.contains_key(&number))
-        };
-        after.is_none_or(|after| alias.name.as_str() > after) && wanted.is_none_or(leads)
+        let leads = |number: u32| alias.version == number || alias.weights.contains_key(&number);
+        !no_alias_leads_there && after.is_none_or(|after| alias.name.as_str() > after) && wanted.is_none_or(leads)
     });
     let items = rest.map(|alias| {
         let shown = shown(call, &name, &alias);
@@ -116,16 +116,10 @@ pub(super) fn list(call: &Call<'_>, view: View<'_>) -> Result<Value, ApiError> {
 }
 
 /// `FunctionVersion`, unless absent.
-fn version(call: &Call<'_>, name: &str, view: View<'_>) -> Result<Option<Version>, ApiError> {
-    match view.text("FunctionVersion") {
-        None => Ok(None),
-        Some("$LATEST") => Ok(Some(None)),
-        // Versions that cannot be here are not found like those that are not.
-        Some(text) => match number(text) {
-            Some(number) => Ok(Some(Some(number))),
-            None => Err(not_found(&qualified_arn(call.place(), name, text))),
-        },
-    }
+fn version(call: &Call<'_>, name: &str, view: View<'_>) -> Result<Option<u32>, ApiError> {
+    // Versions that cannot be here are not found like those that are not.
+    let found = |text| number(text).ok_or_else(|| not_found(&qualified_arn(call.place(), name, text)));
+    view.text("FunctionVersion").map(found).transpose()
 }
 
 fn weights(call: &Call<'_>, name: &str, view: View<'_>) -> Result<Option<BTreeMap<u32, f64>>, ApiError> {
@@ -138,17 +132,15 @@ fn weights(call: &Call<'_>, name: &str, view: View<'_>) -> Result<Option<BTreeMa
     Ok(Some(weights))
 }
 
-fn check_weights(version: Version, weights: &BTreeMap<u32, f64>) -> Result<(), ApiError> {
+fn check_weights(version: u32, weights: &BTreeMap<u32, f64>) -> Result<(), ApiError> {
     if weights.len() > 1 {
         return Err(ApiError::invalid("Number of items in AdditionalVersionWeights cannot be greater than 1"));
     }
-    match version {
-        Some(number) if weights.contains_key(&number) => Err(ApiError::invalid(format!(
-            "Invalid function version {number}. Function version {number} is already included in routing configuration."
-        ))),
-        None if !weights.is_empty() => {
-            Err(ApiError::invalid("$LATEST is not supported for an alias pointing to more than 1 version"))
-        }
-        _ => Ok(()),
+    if weights.contains_key(&version) {
+        return Err(ApiError::invalid(format!(
+            "Invalid function version {version}. Function version {version} is already included in routing \
+             configuration."
+        )));
     }
+    Ok(())
 }

@@ -210,10 +210,10 @@ pub struct FunctionInfo {
 pub struct Alias {
     /// As [`Qualifier::Alias`].
     pub name: String,
-    /// The version it points at.
-    pub version: Version,
+    /// The published version it points at.
+    pub version: u32,
     /// Shares of calls, 0 to 1, that go to other published versions instead. The wire layer lets at
-    /// most one through, and none beside `$LATEST`.
+    /// most one through.
     pub weights: BTreeMap<u32, f64>,
     /// At most 256 characters.
     pub description: String,
@@ -225,7 +225,7 @@ pub struct Alias {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AliasChange {
     /// As [`Alias::version`].
-    pub version: Option<Version>,
+    pub version: Option<u32>,
     /// Replaces all weights; none ends the routing.
     pub weights: Option<BTreeMap<u32, f64>>,
     /// As [`Alias::description`].

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millrace_types::KIB;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::backend::{Configuration, NewFunction, Version, World};
 use super::members::{
@@ -26,6 +26,30 @@ const TIMEOUT_S: u32 = 3;
 const TIMEOUT_S_MAX: u32 = 900;
 /// Bytes of all variables together, as JSON.
 const VARIABLES_BYTES_MAX: usize = 4 * KIB;
+/// Names of variables that the service sets itself, as it documents them.
+const RESERVED: [&str; 21] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_MAX_CONCURRENCY",
+    "AWS_LAMBDA_METADATA_API",
+    "AWS_LAMBDA_METADATA_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
 
 pub(super) static MEMBERS: [Member; 30] = [
     required("FunctionName", FUNCTION_NAME),
@@ -157,7 +181,25 @@ pub(super) fn settings(view: View<'_>) -> Result<Option<BTreeMap<String, String>
         .flatten()
         .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
         .collect();
-    let bytes = variables.map_or(0, |variables| Value::Object(variables.clone()).to_string().len());
+    check_settings(&settings)?;
+    Ok(Some(settings))
+}
+
+/// What holds for the settings of every function, however they come.
+///
+/// # Errors
+/// Names that are the service's own; more bytes than a function may have.
+pub(crate) fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    let reserved: Vec<&str> = RESERVED.into_iter().filter(|name| settings.contains_key(*name)).collect();
+    if !reserved.is_empty() {
+        return Err(ApiError::invalid(format!(
+            "Lambda was unable to configure your environment variables because the environment variables you have \
+             provided contains reserved keys that are currently not supported for modification. Reserved keys used in \
+             this request: {}",
+            reserved.join(", ")
+        )));
+    }
+    let bytes = if settings.is_empty() { 0 } else { json!(settings).to_string().len() };
     if bytes > VARIABLES_BYTES_MAX {
         // The service quotes the variables themselves: they may be secrets, and errors are logged.
         return Err(ApiError::invalid(format!(
@@ -165,7 +207,7 @@ pub(super) fn settings(view: View<'_>) -> Result<Option<BTreeMap<String, String>
              provided exceeded the 4KB limit. String measured: {bytes} bytes"
         )));
     }
-    Ok(Some(settings))
+    Ok(())
 }
 
 /// Refuses a runtime with the sentence that says how to port what it runs.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::backend::{FunctionInfo, Qualifier, Target};
 use super::members::{NAMESPACED, QUALIFIER};
 use super::names::{arn, qualified_arn, target, target_arn};
-use super::{Call, page, refusal, view};
+use super::{Call, page, refusal, versions, view};
 use crate::error::{ApiError, Code};
 use crate::protocol::member::{optional, refused, required};
 use crate::protocol::shape::{Member, Shape};
@@ -20,6 +20,9 @@ pub(super) static LIST: [Member; 4] = [
     page::marker(),
     page::max_items(),
 ];
+
+/// Whose code signing is asked for.
+pub(super) static SIGNING: [Member; 1] = [required("FunctionName", NAMESPACED)];
 
 /// What a request's `FunctionName` and `Qualifier` stand for, and whether a qualifier was given.
 ///
@@ -63,6 +66,14 @@ pub(super) fn get(call: &Call<'_>, view: View<'_>) -> Result<Value, ApiError> {
         }
     }
     Ok(shown)
+}
+
+/// `GetFunctionCodeSigningConfig`: no function has any. Terraform asks whenever it looks at one.
+pub(super) fn code_signing(call: &Call<'_>, view: View<'_>) -> Result<Value, ApiError> {
+    let name = versions::name(call, view)?;
+    let target = Target { name, qualifier: Qualifier::Latest };
+    call.backend().function(&target).map_err(|error| refusal::of(call.place(), &target, error))?;
+    Ok(json!({ "FunctionName": target.name }))
 }
 
 /// Functions in order of their names; with `FunctionVersion` `ALL` each with all its versions.

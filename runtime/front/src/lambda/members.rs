@@ -3,7 +3,7 @@
 use super::patterns;
 use crate::protocol::member::{only, optional, refused, shown, text};
 use crate::protocol::patterns::ONE_LINE;
-use crate::protocol::shape::{Member, Shape};
+use crate::protocol::shape::{Member, Outcome, Shape};
 
 /// `FunctionName`.
 pub(super) const FUNCTION_NAME: Shape = text(1, 140, &patterns::FUNCTION_NAME);
@@ -15,6 +15,12 @@ pub(super) const QUALIFIER: Shape = text(1, 128, &patterns::QUALIFIER);
 pub(super) const ALIAS: Shape = text(1, 128, &patterns::ALIAS);
 /// `VersionWithLatestPublished`.
 pub(super) const VERSION: Shape = text(1, 1024, &patterns::VERSION);
+/// `FunctionVersion` of an alias.
+pub(super) const fn alias_version(required: bool) -> Member {
+    let outcome = Outcome::Except(&["$LATEST"], NO_ALIAS_ON_LATEST);
+    Member { name: "FunctionVersion", required, shape: VERSION, outcome }
+}
+
 /// `Description`.
 pub(super) const DESCRIPTION: Shape = Shape::Text { length: (0, 256), pattern: None };
 /// A string without constraints.
@@ -109,6 +115,8 @@ pub(super) const NO_PUBLISH_TO: &str = "use Publish, which makes a numbered vers
 pub(super) const NO_IMAGE: &str =
     "there are no container images; send the module as Code.ZipFile or by S3Bucket and S3Key";
 pub(super) const NO_ARM: &str = "a module runs on any machine; use x86_64 or leave it out";
+const NO_ALIAS_ON_LATEST: &str =
+    "an alias points at a version that never changes, so that a way back is one; publish one with PublishVersion first";
 const NO_VPC: &str = "a function reaches the hosts of its grants, and no network of its own; leave it out";
 const NO_LAYERS: &str = "a function is one module; build what it shares into it";
 const NO_FILES: &str = "a function has no file system; leave it out";

@@ -44,6 +44,7 @@ use crate::shared::Shared;
 use backend::LambdaBackend;
 use millrace_catalog::Place;
 
+pub(crate) use create_function::check_settings;
 pub(crate) use link::{Link, LinkKey};
 pub(crate) use missing::MISSING;
 pub(crate) use operation::Operation;
@@ -143,6 +144,7 @@ async fn dispatch(call: &Call<'_>, request: Value, event: Bytes) -> Result<Reply
         Operation::UpdateFunctionConfiguration => update_function::configuration(call, view).await?,
         Operation::GetFunction => functions::get(call, view)?,
         Operation::GetFunctionConfiguration => functions::configuration(call, view)?,
+        Operation::GetFunctionCodeSigningConfig => functions::code_signing(call, view)?,
         Operation::ListFunctions => functions::list(call, view)?,
         Operation::DeleteFunction => functions::delete(call, view).await?,
         Operation::PublishVersion => versions::publish(call, view).await?,

@@ -28,6 +28,7 @@ pub(crate) enum Operation {
     GetAccountSettings,
     GetAlias,
     GetFunction,
+    GetFunctionCodeSigningConfig,
     GetFunctionConcurrency,
     GetFunctionConfiguration,
     GetFunctionEventInvokeConfig,
@@ -50,7 +51,7 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// All of them, with their names.
-    pub(crate) const ALL: [(Self, &'static str); 27] = [
+    pub(crate) const ALL: [(Self, &'static str); 28] = [
         (Self::CreateAlias, "CreateAlias"),
         (Self::CreateFunction, "CreateFunction"),
         (Self::DeleteAlias, "DeleteAlias"),
@@ -60,6 +61,7 @@ impl Operation {
         (Self::GetAccountSettings, "GetAccountSettings"),
         (Self::GetAlias, "GetAlias"),
         (Self::GetFunction, "GetFunction"),
+        (Self::GetFunctionCodeSigningConfig, "GetFunctionCodeSigningConfig"),
         (Self::GetFunctionConcurrency, "GetFunctionConcurrency"),
         (Self::GetFunctionConfiguration, "GetFunctionConfiguration"),
         (Self::GetFunctionEventInvokeConfig, "GetFunctionEventInvokeConfig"),
@@ -100,6 +102,7 @@ impl Operation {
             Self::DeleteFunctionConcurrency | Self::GetFunctionConcurrency => &concurrency::NAMED,
             Self::DeleteFunctionEventInvokeConfig | Self::GetFunctionEventInvokeConfig => &functions::NAMED,
             Self::GetAccountSettings => &[],
+            Self::GetFunctionCodeSigningConfig => &functions::SIGNING,
             Self::Invoke => &invoke::MEMBERS,
             Self::ListAliases => &aliases::LIST,
             Self::ListFunctionEventInvokeConfigs => &event_config::LIST,

@@ -12,7 +12,7 @@ use crate::percent::percent_decoded;
 const SEGMENTS_MAX: usize = 8;
 
 /// Method and path of the operations that are here; `{NAME}` is a member.
-const PATHS: [(&str, &str, Operation); 27] = [
+const PATHS: [(&str, &str, Operation); 28] = [
     ("POST", "2015-03-31/functions", Operation::CreateFunction),
     ("GET", "2015-03-31/functions", Operation::ListFunctions),
     ("GET", "2015-03-31/functions/{FunctionName}", Operation::GetFunction),
@@ -36,6 +36,7 @@ const PATHS: [(&str, &str, Operation); 27] = [
     ("PUT", "2017-10-31/functions/{FunctionName}/concurrency", Operation::PutFunctionConcurrency),
     ("GET", "2019-09-30/functions/{FunctionName}/concurrency", Operation::GetFunctionConcurrency),
     ("DELETE", "2017-10-31/functions/{FunctionName}/concurrency", Operation::DeleteFunctionConcurrency),
+    ("GET", "2020-06-30/functions/{FunctionName}/code-signing-config", Operation::GetFunctionCodeSigningConfig),
     ("POST", "2017-03-31/tags/{Resource}", Operation::TagResource),
     ("DELETE", "2017-03-31/tags/{Resource}", Operation::UntagResource),
     ("GET", "2017-03-31/tags/{Resource}", Operation::ListTags),

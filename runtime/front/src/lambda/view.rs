@@ -78,7 +78,7 @@ pub(super) fn alias(alias: &Alias, arn: &str) -> Value {
     let mut shown = json!({
         "AliasArn": arn,
         "Name": alias.name,
-        "FunctionVersion": version(alias.version),
+        "FunctionVersion": alias.version.to_string(),
         "Description": alias.description,
         "RevisionId": alias.revision_id,
     });

@@ -70,6 +70,8 @@ pub(crate) enum Outcome {
     Shown(&'static str),
     /// Only these values are honoured; another is refused with the text.
     Only(&'static [&'static str], &'static str),
+    /// It is honoured, but for these values, which are refused with the text.
+    Except(&'static [&'static str], &'static str),
     /// It is refused with the text.
     Refused(&'static str),
 }
@@ -125,9 +127,10 @@ fn refuse(members: &'static [Member], value: &Value, path: &Path) -> Result<(), 
             Outcome::Refused(advice) => {
                 return Err(ApiError::invalid(format!("{} is not supported by Millrace: {advice}", path.given)));
             }
-            Outcome::Only(values, advice) => {
+            Outcome::Only(values, advice) | Outcome::Except(values, advice) => {
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                if !values.contains(&text.as_str()) {
+                let is_listed = values.contains(&text.as_str());
+                if is_listed != matches!(member.outcome, Outcome::Only(..)) {
                     let given = &path.given;
                     return Err(ApiError::invalid(format!("{given} {text} is not supported by Millrace: {advice}")));
                 }

@@ -74,14 +74,14 @@ fn find(function: &Function, qualifier: &Qualifier) -> Answer<FunctionInfo> {
         Qualifier::Version(number) => version(function, *number),
         Qualifier::Alias(alias) => {
             let alias = function.aliases.get(alias).ok_or(LambdaError::FunctionNotFound)?;
-            alias.version.map_or(Some(&function.latest), |number| version(function, number))
+            version(function, alias.version)
         }
     };
     found.cloned().ok_or(LambdaError::FunctionNotFound)
 }
 
 fn check_alias(function: &Function, alias: &Alias) -> Answer<()> {
-    let named = alias.version.into_iter().chain(alias.weights.keys().copied());
+    let named = std::iter::once(alias.version).chain(alias.weights.keys().copied());
     match named.into_iter().find(|number| version(function, *number).is_none()) {
         Some(number) => Err(LambdaError::VersionNotFound(number)),
         None => Ok(()),
@@ -226,7 +226,7 @@ impl LambdaBackend for Functions {
 
     async fn delete_version(&self, name: &str, number: u32) -> Answer<()> {
         self.with(name, |function| {
-            let pointing = function.aliases.values().filter(|alias| alias.version == Some(number));
+            let pointing = function.aliases.values().filter(|alias| alias.version == number);
             let names: Vec<String> = pointing.map(|alias| alias.name.clone()).collect();
             if !names.is_empty() {
                 return Err(LambdaError::VersionInUse(names));

@@ -80,9 +80,12 @@ async fn a_function_has_its_exact_shape() {
     assert_eq!(whole["Tags"], json!({ "team": "a" }));
     assert!(whole.get("Concurrency").is_none());
     assert_eq!(get(&world, FUNCTIONS).await, json!({ "Functions": [wanted] }));
+    let signing = "/2020-06-30/functions/f/code-signing-config";
+    assert_eq!(get(&world, signing).await, json!({ "FunctionName": "f" }), "nothing is signed, and that is no error");
     let gone = call(&world, "DELETE", "/2015-03-31/functions/f", &Value::Null).await;
     assert_eq!((gone.status.as_u16(), gone.body.len()), (204, 0));
     assert_eq!(get(&world, "/2015-03-31/functions/").await, json!({ "Functions": [] }));
+    assert_eq!(call(&world, "GET", signing, &Value::Null).await.status, 404);
 }
 
 #[tokio::test]

@@ -114,6 +114,12 @@ async fn what_is_not_supported_is_refused_by_its_name() {
         ("Code", json!({}), "Please provide a source for function code."),
         ("Code", json!({ "ZipFile": "", "S3Key": "k" }), "Please do not provide other FunctionCode parameters"),
         ("Environment", json!({ "Variables": { "Aa": "x".repeat(4096) } }), "exceeded the 4KB limit"),
+        (
+            "Environment",
+            json!({ "Variables": { "LAMBDA_TASK_ROOT": "/", "Aa": "b", "AWS_REGION": "eu-west-1" } }),
+            "contains reserved keys that are currently not supported for modification. Reserved keys used in this \
+             request: AWS_REGION, LAMBDA_TASK_ROOT",
+        ),
         ("FunctionName", json!("f:1"), "CreateFunction works on the whole function f: leave the qualifier 1 out"),
     ] {
         let mut body = new_function("f");
@@ -202,7 +208,7 @@ async fn what_is_not_there_and_what_is_already() {
     for (body, status, kind, wanted) in [
         (alias("9", json!({})), 404, "ResourceNotFoundException", format!("Function not found: {ARN}:9")),
         (alias("01", json!({})), 404, "ResourceNotFoundException", format!("Function not found: {ARN}:01")),
-        (alias("$LATEST", json!({ "1": 0.5 })), 400, INVALID, "$LATEST is not supported for an alias pointing".into()),
+        (alias("$LATEST", json!({})), 400, INVALID, "FunctionVersion $LATEST is not supported by Millrace".into()),
         (alias("1", json!({ "1": 0.5 })), 400, INVALID, "Function version 1 is already included in routing".into()),
         (alias("1", json!({ "2": 0.5, "3": 0.1 })), 400, INVALID, "cannot be greater than 1".into()),
         (
@@ -218,9 +224,13 @@ async fn what_is_not_there_and_what_is_already() {
     ] {
         refused(&world, "POST", &aliases, &body, (status, kind, &wanted)).await;
     }
-    assert_eq!(call(&world, "POST", &aliases, &alias("$LATEST", json!({}))).await.status, 201);
+    assert_eq!(call(&world, "POST", &format!("{FUNCTIONS}/f/versions"), &json!({})).await.status, 201);
+    assert_eq!(call(&world, "POST", &aliases, &alias("1", json!({}))).await.status, 201);
     let wanted = format!("Alias already exists: {ARN}:live");
-    refused(&world, "POST", &aliases, &alias("$LATEST", json!({})), (409, conflict, &wanted)).await;
+    refused(&world, "POST", &aliases, &alias("1", json!({})), (409, conflict, &wanted)).await;
+    let wanted = "publish one with PublishVersion first";
+    let to_latest = json!({ "FunctionVersion": "$LATEST" });
+    refused(&world, "PUT", &format!("{aliases}/live"), &to_latest, (400, INVALID, wanted)).await;
     let wanted = "The derived qualifier from the function name does not match the specified qualifier.";
     refused(&world, "GET", &format!("{FUNCTIONS}/f:1?Qualifier=2"), &Value::Null, (400, INVALID, wanted)).await;
     let wanted = "$LATEST version cannot be deleted without deleting the function.";

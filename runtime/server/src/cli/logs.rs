@@ -1,8 +1,6 @@
 //! `millrace logs`: the lines that a function wrote.
 
-use std::collections::BTreeMap;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use clap::Args;
 use http::Method;
@@ -13,7 +11,6 @@ use super::Endpoint;
 use super::functions::escape;
 use super::names::FUNCTION;
 use super::show::{count, printable};
-use crate::client::Client;
 
 /// How long the server may wait for a line before it answers without one, milliseconds.
 const WAIT_MS: u32 = 20_000;
@@ -29,7 +26,7 @@ pub(super) struct Logs {
     /// Lines of the last while only, such as 30s, 10m, 2h, 1d.
     #[arg(long, value_name = "TIME", value_parser = while_ms)]
     since: Option<i64>,
-    /// Lines of one version only.
+    /// Lines of one version only: its number, or $LATEST for what is not published.
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
     #[command(flatten)]
@@ -54,11 +51,10 @@ fn while_ms(text: &str) -> Result<i64, String> {
 impl Logs {
     pub(super) async fn run(self) -> Result<()> {
         let mut client = self.endpoint.connect().await?;
-        let versions = self.versions(&mut client).await?;
         let from_ms = self.since.map(|since| SystemClock.now_ms().saturating_sub(since));
-        let mut after = 0;
+        let mut read = None;
         loop {
-            let path = self.path(after);
+            let path = self.path(read);
             let answer = client.plain(Method::GET, &path, Bytes::new()).await;
             let answer = FUNCTION.answer(&mut client, &self.name, answer).await?;
             let lost = answer["lost"].as_u64().unwrap_or_default();
@@ -66,51 +62,35 @@ impl Logs {
                 eprintln!("{} not kept any more", count(lost, "line"));
             }
             let lines = answer["lines"].as_array().context("the server answered no lines")?;
-            for line in lines.iter().filter(|line| self.shows(line, from_ms, &versions)) {
-                println!("{}", shown(line, &versions));
+            for line in lines.iter().filter(|line| self.shows(line, from_ms)) {
+                println!("{}", shown(line));
             }
-            let next = answer["next"].as_u64().context("the server answered no next")?;
-            match (lines.is_empty(), self.follow) {
-                (true, false) => return Ok(()),
-                (false, _) if next <= after => bail!("the server answers the same lines again"),
-                _ => after = next,
+            if lines.is_empty() && !self.follow {
+                return Ok(());
             }
+            read = Some(answer["next"].as_u64().context("the server answered no next")?);
         }
     }
 
-    /// The newest version of each revision: a line has its revision's number.
-    async fn versions(&self, client: &mut Client) -> Result<BTreeMap<u64, u64>> {
-        let path = format!("/v1/functions/{}", escape(&self.name));
-        let answer = client.plain(Method::GET, &path, Bytes::new()).await;
-        let answer = FUNCTION.answer(client, &self.name, answer).await?;
-        let all = answer["versions"].as_array().into_iter().flatten();
-        Ok(all.filter_map(|one| Some((one["revision"].as_u64()?, one["version"].as_u64()?))).collect())
-    }
-
-    fn path(&self, after: u64) -> String {
+    /// The route of the page behind the line of number `read`.
+    fn path(&self, read: Option<u64>) -> String {
         // The first page comes at once: what there is, is shown before anything is waited for.
-        let wait = if self.follow && after > 0 { format!("&wait-ms={WAIT_MS}") } else { String::new() };
-        format!("/v1/functions/{}/logs?after={after}{wait}", escape(&self.name))
+        let wait = if self.follow && read.is_some() { format!("&wait-ms={WAIT_MS}") } else { String::new() };
+        format!("/v1/functions/{}/logs?after={}{wait}", escape(&self.name), read.unwrap_or_default())
     }
 
-    fn shows(&self, line: &Value, from_ms: Option<i64>, versions: &BTreeMap<u64, u64>) -> bool {
+    fn shows(&self, line: &Value, from_ms: Option<i64>) -> bool {
         from_ms.is_none_or(|from| line["timeMs"].as_i64().is_some_and(|at| at >= from))
-            && self.version.as_deref().is_none_or(|version| version_of(line, versions) == version)
+            && self.version.as_deref().is_none_or(|version| line["version"] == version)
     }
-}
-
-/// The version that wrote a line: its number, or `$LATEST` for a revision that was not published.
-fn version_of(line: &Value, versions: &BTreeMap<u64, u64>) -> String {
-    let version = line["revision"].as_u64().and_then(|revision| versions.get(&revision));
-    version.map_or_else(|| "$LATEST".to_owned(), u64::to_string)
 }
 
 /// A line as it is shown: when, how much it matters, which version, the text.
-fn shown(line: &Value, versions: &BTreeMap<u64, u64>) -> String {
+fn shown(line: &Value) -> String {
     let ms = line["timeMs"].as_i64().unwrap_or_default();
     let time = jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| format!("{time:.3}"));
     let text = |name: &str| line[name].as_str().unwrap_or_default();
-    format!("{time} {:5} {} {}", text("level"), version_of(line, versions), printable(text("message")))
+    format!("{time} {:5} {} {}", text("level"), text("version"), printable(text("message")))
 }
 
 #[cfg(test)]
@@ -125,24 +105,25 @@ mod tests {
 
     #[test]
     fn a_line_is_one_line() {
-        let versions = BTreeMap::from([(5, 3)]);
         let line =
-            json!({ "seq": 1, "timeMs": 1_795_597_200_123_i64, "level": "warn", "revision": 5, "message": "a\tb\n" });
-        assert_eq!(shown(&line, &versions), "2026-11-25T09:00:00.123Z warn  3 a\\tb");
-        let line = json!({ "timeMs": 0, "level": "info", "revision": 6, "message": "x" });
-        assert_eq!(shown(&line, &versions), "1970-01-01T00:00:00.000Z info  $LATEST x");
+            json!({ "seq": 1, "timeMs": 1_795_597_200_123_i64, "level": "warn", "version": "3", "message": "a\tb\n" });
+        assert_eq!(shown(&line), "2026-11-25T09:00:00.123Z warn  3 a\\tb");
+        let line = json!({ "timeMs": 0, "level": "info", "version": "$LATEST", "message": "x" });
+        assert_eq!(shown(&line), "1970-01-01T00:00:00.000Z info  $LATEST x");
     }
 
     #[test]
     fn lines_are_chosen_by_time_and_version() {
-        let (line, versions) = (json!({ "timeMs": 10, "revision": 5 }), BTreeMap::from([(5, 3)]));
+        let line = json!({ "timeMs": 10, "version": "3" });
         for (version, from_ms, shows) in
             [(None, None, true), (Some("3"), Some(10), true), (Some("$LATEST"), None, false), (None, Some(11), false)]
         {
-            assert_eq!(logs(None, version).shows(&line, from_ms, &versions), shows, "{version:?} {from_ms:?}");
+            assert_eq!(logs(None, version).shows(&line, from_ms), shows, "{version:?} {from_ms:?}");
         }
-        assert_eq!(logs(None, None).path(0), "/v1/functions/a%20b/logs?after=0");
-        assert_eq!(logs(None, None).path(7), "/v1/functions/a%20b/logs?after=7&wait-ms=20000");
+        assert_eq!(logs(None, None).path(None), "/v1/functions/a%20b/logs?after=0");
+        let silent = "/v1/functions/a%20b/logs?after=0&wait-ms=20000";
+        assert_eq!(logs(None, None).path(Some(0)), silent, "a function that wrote nothing is waited for");
+        assert_eq!(logs(None, None).path(Some(7)), "/v1/functions/a%20b/logs?after=7&wait-ms=20000");
     }
 
     #[test]

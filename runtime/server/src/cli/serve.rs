@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -12,6 +13,9 @@ use super::key_values;
 use crate::assemble::{Server, assemble};
 use crate::settings::{self, Settings};
 use crate::signal::Stops;
+
+/// Time that work on threads that may block gets behind the stop.
+const BLOCKING_GRACE: Duration = Duration::from_millis(500);
 
 /// Flags of `millrace serve`. Every setting can be given with `--set`, too.
 #[derive(Debug, Args)]
@@ -58,7 +62,11 @@ impl Serve {
         check(&settings)?;
         log(&settings);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("millrace-io").build();
-        runtime.context("starting the async runtime")?.block_on(serve(settings))
+        let runtime = runtime.context("starting the async runtime")?;
+        let ended = runtime.block_on(serve(settings));
+        // What still blocks is a compilation: its child ends with this process, and the next start builds again.
+        runtime.shutdown_timeout(BLOCKING_GRACE);
+        ended
     }
 
     fn flags(&self) -> Result<Vec<(String, String)>> {

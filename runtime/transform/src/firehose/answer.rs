@@ -3,18 +3,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::{Formatter, Result as Written};
 use std::ops::Range;
 
 use base64_simd::STANDARD;
 use millrace_types::{Batch, RecordId};
-use serde::Deserialize;
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::ID_SUFFIX;
 use crate::abi::RawOutput;
 use crate::call::BatchSource;
-use crate::output::{PARTITION_NAME_BYTES_MAX, PROCESSING_FAILED};
+use crate::output::{PARTITION_NAME_BYTES_MAX, PARTITION_NAMES_MAX, PROCESSING_FAILED};
 use crate::{CallError, Output};
 
 const INVALID: &str = "Lambda.InvalidReturnFormat";
@@ -37,12 +39,6 @@ pub(crate) struct Answer {
 }
 
 #[derive(Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    records: Vec<RawRecord<'a>>,
-}
-
-#[derive(Deserialize)]
 struct RawRecord<'a> {
     #[serde(rename = "recordId", borrow)]
     id: Option<Cow<'a, str>>,
@@ -57,8 +53,12 @@ struct RawRecord<'a> {
 #[derive(Deserialize)]
 struct RawMetadata<'a> {
     #[serde(rename = "partitionKeys", borrow)]
-    partition_keys: Option<BTreeMap<String, Option<&'a RawValue>>>,
+    partition_keys: Option<RawKeys<'a>>,
 }
+
+/// Partition keys. Of more than an output may have, one more is kept than it may have: it is refused for that.
+#[derive(Default)]
+struct RawKeys<'a>(BTreeMap<String, Option<&'a RawValue>>);
 
 /// One record's end.
 enum End<'a> {
@@ -79,24 +79,127 @@ pub(crate) fn read(
     range: Range<usize>,
     source: &BatchSource,
 ) -> Result<Answer, CallError> {
-    let raw: Raw<'_> = serde_json::from_slice(answer).map_err(|error| match error.classify() {
+    let first = batch.first().get() + range.start as u64;
+    let mut reading = Reading { source, first, ends: range.map(|_| End::Missing).collect() };
+    reading.take_all(answer).map_err(|error| match error.classify() {
         Category::Data => CallError::Invalid(error.to_string()),
         Category::Syntax | Category::Eof | Category::Io => CallError::NotJson(error.to_string()),
     })?;
-    let mut ends: Vec<End<'_>> = range.clone().map(|_| End::Missing).collect();
-    let first = batch.first().get() + range.start as u64;
-    for record in raw.records {
+    put_together(reading.ends)
+}
+
+/// An answer that is being read. Its records are taken one by one: however many it has, what is kept of them is
+/// the ends of the event's records.
+struct Reading<'a, 'e> {
+    source: &'e BatchSource,
+    /// Sequence number of the event's first record.
+    first: u64,
+    ends: Vec<End<'a>>,
+}
+
+impl<'a> Reading<'a, '_> {
+    fn take_all(&mut self, answer: &'a [u8]) -> serde_json::Result<()> {
+        let mut json = serde_json::Deserializer::from_slice(answer);
+        Whole(self).deserialize(&mut json)?;
+        json.end()
+    }
+
+    fn take(&mut self, record: RawRecord<'a>) {
+        let at = record.id.as_deref().and_then(|id| index(id, self.source, self.first));
         // What was not asked for is ignored, as at AWS.
-        let Some(end) = record.id.as_deref().and_then(|id| index(id, source, first)).and_then(|at| ends.get_mut(at))
-        else {
-            continue;
-        };
+        let Some(end) = at.and_then(|at| self.ends.get_mut(at)) else { return };
         *end = match end {
             End::Missing => judge(record),
             _ => End::Failed("Lambda.DuplicatedRecordId", DUPLICATED.to_owned()),
         };
     }
-    put_together(ends)
+}
+
+/// Reads the object.
+struct Whole<'r, 'a, 'e>(&'r mut Reading<'a, 'e>);
+
+impl<'de> DeserializeSeed<'de> for Whole<'_, 'de, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Whole<'_, 'de, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> Written {
+        f.write_str("an object with `records`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut seen = false;
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            if name != "records" {
+                members.next_value::<IgnoredAny>()?;
+            } else if std::mem::replace(&mut seen, true) {
+                return Err(A::Error::duplicate_field("records"));
+            } else {
+                members.next_value_seed(Records(&mut *self.0))?;
+            }
+        }
+        if seen { Ok(()) } else { Err(A::Error::missing_field("records")) }
+    }
+}
+
+/// Reads the list of records.
+struct Records<'r, 'a, 'e>(&'r mut Reading<'a, 'e>);
+
+impl<'de> DeserializeSeed<'de> for Records<'_, 'de, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Records<'_, 'de, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> Written {
+        f.write_str("a list of records")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut records: A) -> Result<(), A::Error> {
+        while let Some(record) = records.next_element()? {
+            self.0.take(record);
+        }
+        Ok(())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawKeys<'a> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = RawKeys<'de>;
+
+            fn expecting(&self, f: &mut Formatter<'_>) -> Written {
+                f.write_str("an object of partition keys")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RawKeys<'de>, A::Error> {
+                let mut keys = BTreeMap::new();
+                while let Some(name) = members.next_key::<String>()? {
+                    if keys.len() <= PARTITION_NAMES_MAX || keys.contains_key(&name) {
+                        keys.insert(name, members.next_value()?);
+                    } else {
+                        members.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(RawKeys(keys))
+            }
+        }
+
+        json.deserialize_map(Names)
+    }
 }
 
 /// The place of record `id` behind the record with sequence number `first`.
@@ -129,7 +232,7 @@ fn judge(record: RawRecord<'_>) -> End<'_> {
 
 fn partition_keys(metadata: Option<RawMetadata<'_>>) -> Result<BTreeMap<String, String>, (&'static str, String)> {
     let mut keys = BTreeMap::new();
-    for (name, value) in metadata.and_then(|metadata| metadata.partition_keys).unwrap_or_default() {
+    for (name, value) in metadata.and_then(|metadata| metadata.partition_keys).unwrap_or_default().0 {
         if name.is_empty() || name.len() > PARTITION_NAME_BYTES_MAX {
             let bytes = name.len();
             return Err((
@@ -196,7 +299,7 @@ fn put_together(ends: Vec<End<'_>>) -> Result<Answer, CallError> {
         // No more names than an output may have, and one: that is refused below.
         raw.partition_names
             .extend(keys.keys().filter(|name| !raw.partition_names.contains(name)).cloned().collect::<Vec<_>>());
-        if raw.partition_names.len() > crate::output::PARTITION_NAMES_MAX {
+        if raw.partition_names.len() > PARTITION_NAMES_MAX {
             break;
         }
     }
@@ -208,4 +311,27 @@ fn put_together(ends: Vec<End<'_>>) -> Result<Answer, CallError> {
     }
     let output = Output::check(raw, inputs).map_err(CallError::Invalid)?;
     Ok(Answer { output, failures })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_taken_as_they_are_read_and_not_collected() {
+        let source = BatchSource::default();
+        let mut reading = Reading { source: &source, first: 0, ends: vec![End::Missing] };
+        let id = RecordId { shard: source.shard, seq: millrace_types::Seq::ZERO };
+        let answer = format!(r#"{{"records":[{{}},{{"recordId":"{id}{ID_SUFFIX}","result":"Dropped"}},{{}},{{"#);
+        assert!(reading.take_all(answer.as_bytes()).is_err(), "it goes on");
+        assert!(matches!(reading.ends[..], [End::Dropped]), "the record before the end is judged already");
+    }
+
+    #[test]
+    fn of_too_many_partition_keys_no_more_are_kept_than_tell_so() {
+        let names: Vec<String> = (0..10 * PARTITION_NAMES_MAX).map(|nth| format!(r#""{nth}":1"#)).collect();
+        let text = format!("{{{}}}", names.join(","));
+        let keys: RawKeys<'_> = serde_json::from_str(&text).unwrap();
+        assert_eq!(keys.0.len(), PARTITION_NAMES_MAX + 1);
+    }
 }

@@ -5,6 +5,7 @@ import { Buffer as FromModule } from 'node:buffer';
 import { NAME } from './lib/helper.mjs';
 
 let seen = 0;
+const atImport = [process.env.AWS_REGION, process.env.AWS_DEFAULT_REGION, process.env._HANDLER];
 const refused = (call) => {
   try {
     call();
@@ -33,7 +34,7 @@ const actions = {
   environment: () => {
     process.env.OWN = 1;
     const known = Object.keys(process.env).filter((name) => !name.startsWith('AWS_LAMBDA_FUNCTION_')).sort();
-    return { known, name: NAME, missing: process.env.NONE ?? 'default', own: process.env.OWN, has: 'NAME' in process.env };
+    return { atImport, known, name: NAME, missing: process.env.NONE ?? 'default', own: process.env.OWN, has: 'NAME' in process.env };
   },
   text: () => [
     Buffer.from('héé\u{1F600}').toString('base64'),
@@ -51,6 +52,11 @@ const actions = {
     const settled = await Promise.allSettled([deep('throw'), deep('kept')]);
     return [...order, ...settled.map(({ status }) => status), await deep('throw').catch((error) => error.message)];
   },
+  // JSON of as many levels as are read, written again; and of more.
+  deep: () => [
+    JSON.stringify(JSON.parse('{"a":'.repeat(1000) + '1' + '}'.repeat(1000))).length,
+    ...['[', '{"a":', '[{"a":'].map((open) => refused(() => JSON.parse(open.repeat(50_000)))),
+  ],
   raise: () => deep('throw'),
   never: () => new Promise(() => {}),
   unhandled: () => void Promise.reject(new Error('nobody listens')),
@@ -63,6 +69,6 @@ const actions = {
 
 export const handler = async (event, context) => {
   seen++;
-  if (event.do === 'context') return [context.getRemainingTimeInMillis() > 0, context.awsRequestId.length > 0, Number(context.memoryLimitInMB) > 0, seen];
+  if (event.do === 'context') return [context.invokedFunctionArn.split(':').slice(0, 6), context.getRemainingTimeInMillis() > 0, context.awsRequestId.length > 0, Number(context.memoryLimitInMB) > 0, seen];
   return actions[event.do]();
 };

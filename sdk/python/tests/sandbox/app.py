@@ -5,6 +5,7 @@ import datetime
 import decimal
 import gzip
 import importlib
+import json
 import logging
 import os
 import random
@@ -21,6 +22,9 @@ from time import time as taken_at_import
 from lib.helper import NAME
 
 logging.getLogger().setLevel(logging.INFO)
+AT_IMPORT = [os.environ["AWS_REGION"], os.environ["AWS_DEFAULT_REGION"], os.environ["_HANDLER"]]
+if os.environ.get("EXIT_AT_IMPORT"):
+    sys.exit(4)
 seen = 0
 
 
@@ -68,10 +72,16 @@ def late():
     return [importlib.import_module("wave").__name__, "é€".encode("cp1252").hex(), gzip.decompress(gzip.compress(b"x")).decode()]
 
 
+def deep():
+    """JSON of as many levels as are read, written again; and of more."""
+    most = '{"a":' * 500 + "1" + "}" * 500
+    return [json.dumps(json.loads(most)).count("a"), refused(json.loads, "[" * 5_000), refused(json.loads, b'[{"a":' * 5_000)]
+
+
 def environment():
     os.environ["OWN"] = "1"
     known = sorted(name for name in os.environ if not name.startswith("AWS_LAMBDA_FUNCTION_"))
-    return {"known": known, "name": NAME, "missing": os.environ.get("NONE", "default"), "own": os.getenv("OWN")}
+    return {"at_import": AT_IMPORT, "known": known, "name": NAME, "missing": os.environ.get("NONE", "default"), "own": os.getenv("OWN")}
 
 
 def lambda_handler(event, context):
@@ -82,6 +92,11 @@ def lambda_handler(event, context):
         raise ValueError("é boom")
     if what == "exit":
         sys.exit(3)
+    if what == "stop":
+        raise KeyboardInterrupt("stop")
+    if what == "half":
+        print("\ud800")
+        raise ValueError("half \ud800")
     if what == "syntax":
         return refused(compile, "x = [", "x", "exec")
     if what == "marshal":
@@ -89,5 +104,6 @@ def lambda_handler(event, context):
     if what == "decimal":
         return {"n": decimal.Decimal("1.5"), "é": (1, "x", True)}
     if what == "context":
-        return [context.get_remaining_time_in_millis() > 0, bool(context.aws_request_id), context.memory_limit_in_mb.isdigit(), seen]
-    return {"clock": clock, "random": randomness, "absent": absent, "late": late, "environment": environment}[what]()
+        arn = context.invoked_function_arn.split(":")
+        return [arn[:6], context.get_remaining_time_in_millis() > 0, bool(context.aws_request_id), context.memory_limit_in_mb.isdigit(), seen]
+    return {"clock": clock, "random": randomness, "absent": absent, "late": late, "environment": environment, "deep": deep}[what]()

@@ -1,20 +1,23 @@
 //! The functions platform behind the Lambda API: types and errors of one become those of the other.
 
+mod shown;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millrace_catalog::{Alias, BuildFailure, BuildState, Function, LastUpdate, Published, Revision};
-use millrace_catalog::{Configuration as Stored, EventConfig as StoredEvents};
+use millrace_catalog::{Alias, Configuration as Stored, EventConfig as StoredEvents};
+use millrace_catalog::{Function, LastUpdate, Published, Revision};
 use millrace_front::{
     Account, Alias as AliasInfo, AliasChange, CodeChange, Configuration, ConfigurationChange, EventConfig,
-    EventConfigInfo, Failure, FailureCode, FunctionInfo, Invocation, Invoked, LambdaBackend, LambdaCode as Code,
-    LambdaError, LastUpdate as ShownUpdate, NewFunction, Publish, Qualifier, State, Target, ThrottleReason, Version,
-    World,
+    EventConfigInfo, FunctionInfo, Invocation, Invoked, LambdaBackend, LambdaCode as Code, LambdaError, NewFunction,
+    Publish, Qualifier, Target, ThrottleReason, Version, World,
 };
 use millrace_functions::{Change, Error, Functions, LATEST, Throttle, Upload};
 use millrace_object::ObjectBuckets;
+
+use shown::{alias_info, digest_of, event_info};
 
 /// The Lambda API's backend.
 #[derive(Debug)]
@@ -28,25 +31,16 @@ impl ServerLambda {
         self.functions.function(name).map_err(refused)
     }
 
-    /// `$LATEST` as it is shown: while a change is being built, the change.
-    fn latest(&self, name: &str) -> Result<FunctionInfo, LambdaError> {
+    /// `$LATEST` as it is shown, and the revision with its code.
+    fn latest(&self, name: &str) -> Result<(FunctionInfo, Arc<Revision>), LambdaError> {
         let function = self.found(name)?;
-        let shown = match function.last_update {
-            LastUpdate::InProgress(number) => number,
-            _ => function.latest,
+        let find = |number| self.functions.revision(name, number).ok_or(LambdaError::FunctionNotFound);
+        let runs = find(function.latest)?;
+        let revision = match function.last_update {
+            LastUpdate::InProgress(number) => find(number)?,
+            _ => Arc::clone(&runs),
         };
-        let revision = self.functions.revision(name, shown).ok_or(LambdaError::FunctionNotFound)?;
-        let last_update = match &function.last_update {
-            LastUpdate::Successful => ShownUpdate::Successful,
-            LastUpdate::InProgress(_) => ShownUpdate::InProgress,
-            LastUpdate::Failed(failure) => ShownUpdate::Failed(failure_of(failure)),
-        };
-        // While a change is being built the one before is what runs.
-        let state = match function.last_update {
-            LastUpdate::InProgress(_) => State::Active,
-            _ => state_of(&revision),
-        };
-        Ok(info(&revision, None, revision.created_ms, &function.revision_id, state, last_update))
+        Ok((shown::latest(&function, &runs, &revision), revision))
     }
 
     fn version(&self, name: &str, number: u32) -> Result<FunctionInfo, LambdaError> {
@@ -57,21 +51,13 @@ impl ServerLambda {
 
     fn published(&self, name: &str, number: u32, published: &Published) -> Result<FunctionInfo, LambdaError> {
         let revision = self.functions.revision(name, published.revision).ok_or(LambdaError::FunctionNotFound)?;
-        let last_update = match state_of(&revision) {
-            State::Failed(failure) => ShownUpdate::Failed(failure),
-            _ => ShownUpdate::Successful,
-        };
-        let state = state_of(&revision);
-        let id = &published.revision_id;
-        let mut shown = info(&revision, Some(number), published.created_ms, id, state, last_update);
-        shown.configuration.description.clone_from(&published.description);
-        Ok(shown)
+        Ok(shown::version(number, published, &revision))
     }
 
     /// The newest version when one was published with a change, else `$LATEST`.
     fn changed(&self, name: &str, publish: bool) -> Result<FunctionInfo, LambdaError> {
         if !publish {
-            return self.latest(name);
+            return Ok(self.latest(name)?.0);
         }
         let newest = self.found(name)?.last_version;
         self.version(name, newest)
@@ -83,69 +69,6 @@ impl ServerLambda {
             Qualifier::Version(number) => Some(number.to_string()),
             Qualifier::Alias(alias) => Some(alias.clone()),
         }
-    }
-}
-
-fn info(
-    revision: &Revision,
-    version: Version,
-    modified_ms: i64,
-    revision_id: &str,
-    state: State,
-    last_update: ShownUpdate,
-) -> FunctionInfo {
-    let config = &revision.config;
-    FunctionInfo {
-        name: revision.function.clone(),
-        version,
-        configuration: Configuration {
-            world: if revision.code.world == "handler" { World::Handler } else { World::Transform },
-            settings: config.settings.clone(),
-            memory_mb: u32::try_from(config.memory_bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX),
-            timeout_s: config.timeout_ms.div_ceil(1_000),
-            description: config.description.clone(),
-            role: config.role.clone(),
-            log_group: config.log_group.clone(),
-        },
-        code_sha256: digest_of(&revision.code.uploaded_sha256),
-        code_bytes: revision.code.uploaded_bytes,
-        modified_ms,
-        revision_id: revision_id.to_owned(),
-        state,
-        last_update,
-    }
-}
-
-fn digest_of(base64: &str) -> [u8; 32] {
-    let bytes = base64_simd::STANDARD.decode_to_vec(base64).unwrap_or_default();
-    bytes.try_into().unwrap_or_default()
-}
-
-fn state_of(revision: &Revision) -> State {
-    match &revision.state {
-        BuildState::Building => State::Pending,
-        BuildState::Active => State::Active,
-        BuildState::Failed(failure) => State::Failed(failure_of(failure)),
-    }
-}
-
-fn failure_of(failure: &BuildFailure) -> Failure {
-    let code = match failure.slug.as_str() {
-        "function.too-large" => FailureCode::Quota,
-        "function.files" => FailureCode::Internal,
-        "function.start" => FailureCode::FunctionError,
-        _ => FailureCode::InvalidModule,
-    };
-    Failure { code, message: failure.reason.clone() }
-}
-
-fn alias_info(name: &str, alias: Alias) -> AliasInfo {
-    AliasInfo {
-        name: name.to_owned(),
-        version: Some(alias.version),
-        weights: alias.canary.into_iter().collect(),
-        description: alias.description,
-        revision_id: alias.revision_id,
     }
 }
 
@@ -222,7 +145,7 @@ impl LambdaBackend for ServerLambda {
 
     fn function(&self, target: &Target) -> Result<FunctionInfo, LambdaError> {
         match &target.qualifier {
-            Qualifier::Latest => self.latest(&target.name),
+            Qualifier::Latest => Ok(self.latest(&target.name)?.0),
             Qualifier::Version(number) => self.version(&target.name, *number),
             Qualifier::Alias(alias) => {
                 let alias = self.functions.alias(&target.name, alias).map_err(|error| match error {
@@ -237,7 +160,7 @@ impl LambdaBackend for ServerLambda {
     fn versions(&self, name: &str) -> Result<Vec<FunctionInfo>, LambdaError> {
         let function = self.found(name)?;
         let published = function.versions.iter().map(|(number, version)| self.published(name, *number, version));
-        std::iter::once(self.latest(name)).chain(published).collect()
+        std::iter::once(self.latest(name).map(|(info, _)| info)).chain(published).collect()
     }
 
     fn tags(&self, name: &str) -> Result<BTreeMap<String, String>, LambdaError> {
@@ -298,14 +221,18 @@ impl LambdaBackend for ServerLambda {
     }
 
     async fn code(&self, target: &Target) -> Result<Bytes, LambdaError> {
-        let shown = self.function(target)?;
-        let function = self.found(&target.name)?;
-        let number = match shown.version {
-            Some(version) => function.versions.get(&version).map(|v| v.revision),
-            None => Some(function.latest),
+        let version = match target.qualifier {
+            Qualifier::Latest => None,
+            _ => self.function(target)?.version,
         };
-        let revision = number.and_then(|number| self.functions.revision(&target.name, number));
-        let revision = revision.ok_or(LambdaError::FunctionNotFound)?;
+        let revision = match version {
+            None => self.latest(&target.name)?.1,
+            Some(version) => {
+                let number = self.found(&target.name)?.versions.get(&version).map(|published| published.revision);
+                let revision = number.and_then(|number| self.functions.revision(&target.name, number));
+                revision.ok_or(LambdaError::FunctionNotFound)?
+            }
+        };
         let functions = Arc::clone(&self.functions);
         let component = millrace_tasks::blocking(move || functions.component(&revision)).await;
         component.map(Bytes::from).map_err(refused)
@@ -333,8 +260,11 @@ impl LambdaBackend for ServerLambda {
 
     async fn update_code(&self, name: &str, change: CodeChange) -> Result<FunctionInfo, LambdaError> {
         let (publish, dry_run) = (change.publish, change.dry_run);
+        let function = self.found(name)?;
+        let latest = self.functions.revision(name, function.latest).ok_or(LambdaError::FunctionNotFound)?;
         let change = Change {
             upload: Some(upload(change.code)),
+            world: Some(latest.code.world.clone()),
             revision_id: change.revision_id,
             publish,
             dry_run,
@@ -342,8 +272,8 @@ impl LambdaBackend for ServerLambda {
         };
         let (function, revision) = self.functions.update(name, change).await.map_err(refused)?;
         if dry_run {
-            let id = &function.revision_id;
-            return Ok(info(&revision, None, revision.created_ms, id, State::Active, ShownUpdate::Successful));
+            let runs = self.functions.revision(name, function.latest).ok_or(LambdaError::FunctionNotFound)?;
+            return Ok(shown::latest(&function, &runs, &revision));
         }
         self.changed(name, publish)
     }
@@ -365,7 +295,7 @@ impl LambdaBackend for ServerLambda {
             ..Change::default()
         };
         self.functions.update(name, change).await.map_err(refused)?;
-        self.latest(name)
+        Ok(self.latest(name)?.0)
     }
 
     async fn publish(&self, name: &str, publish: Publish) -> Result<FunctionInfo, LambdaError> {
@@ -388,7 +318,7 @@ impl LambdaBackend for ServerLambda {
 
     async fn create_alias(&self, name: &str, alias: AliasInfo) -> Result<AliasInfo, LambdaError> {
         let new = Alias {
-            version: alias.version.ok_or_else(latest_alias)?,
+            version: alias.version,
             canary: alias.weights.into_iter().next(),
             description: alias.description,
             revision_id: String::new(),
@@ -399,9 +329,8 @@ impl LambdaBackend for ServerLambda {
     }
 
     async fn update_alias(&self, name: &str, alias: &str, change: AliasChange) -> Result<AliasInfo, LambdaError> {
-        let version = change.version.map(|version| version.ok_or_else(latest_alias)).transpose()?;
         let change = millrace_functions::AliasChange {
-            version,
+            version: change.version,
             canary: change.weights.map(|weights| weights.into_iter().next()),
             description: change.description,
             revision_id: change.revision_id,
@@ -468,13 +397,6 @@ impl LambdaBackend for ServerLambda {
     }
 }
 
-/// An alias names versions that never change, so that a way back is one.
-fn latest_alias() -> LambdaError {
-    LambdaError::Invalid(
-        "An alias of Millrace points at a published version, not at $LATEST: publish one first".to_owned(),
-    )
-}
-
 fn invocation_of(invocation: Invocation) -> millrace_functions::Invocation {
     millrace_functions::Invocation {
         qualifier: ServerLambda::qualifier(&invocation.target),
@@ -482,17 +404,5 @@ fn invocation_of(invocation: Invocation) -> millrace_functions::Invocation {
         payload: invocation.payload.to_vec(),
         request_id: invocation.request_id,
         client_context: invocation.client_context,
-    }
-}
-
-fn event_info(target: Target, config: &StoredEvents) -> EventConfigInfo {
-    EventConfigInfo {
-        target,
-        config: EventConfig {
-            retries_max: config.retries,
-            age_max_s: config.age_s,
-            on_failure: config.on_failure.clone(),
-        },
-        modified_ms: config.modified_ms,
     }
 }

@@ -31,7 +31,7 @@ mod wasi;
 pub use artifact::{ArtifactKey, SEAL_BYTES, open_cache, seal, seal_cache};
 pub use cache::{CACHE_BYTES_MAX, CompileCache};
 pub use call::{BatchSource, CallContext, Setup};
-pub use compiler::{Built, CompileLimits, Compiled, Compiler, compile, compile_child};
+pub use compiler::{CompileLimits, Compiled, Compiler, compile, compile_child};
 pub use component::{Component, DeployLimits, Grants, World, componentize};
 pub use error::Error;
 pub use firehose::{EventRecords, event_to_batch, outcome_to_event};

@@ -36,7 +36,7 @@ pub use component::{Component, DeployLimits, Grants, World, componentize};
 pub use error::Error;
 pub use firehose::{EventRecords, event_to_batch, outcome_to_event};
 pub use function::{CallError, EventInvocation, Function, Invocation};
-pub use guest::{Http, KeyValue, LogLevel, LogSink, NoLog, Outbound, OutboundRequest, OutboundResponse, Writes};
+pub use guest::{KeyValue, LogLevel, LogSink, NoLog, Outbound, OutboundRequest, OutboundResponse, Writes};
 pub use host::{Host, Module};
 pub use isolate::{Isolation, function_child};
 pub use limits::{ANSWER_BYTES_MAX, EVENT_BYTES_MAX, HostSettings, Limits};

@@ -2,7 +2,7 @@
 //
 // It prints one line for an error of the user's, `app.js:3:7: Unexpected "}"`, and ends with 1.
 // Options: --kind transform|handler, --source app.js, --grant http, --grant key_value, --output FILE,
-// --wit DIR.
+// --wit DIR, --dev: the engine that is quicker to build and to compile, and slower to run.
 
 import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,6 +29,7 @@ function options(given) {
       grant: { type: 'string', multiple: true, default: [] },
       output: { type: 'string' },
       wit: { type: 'string' },
+      dev: { type: 'boolean', default: false },
     },
   });
   if (positionals.length !== 1 || !values.output) throw new UserError('build.mjs PROJECT --kind transform|handler --output FILE');
@@ -143,7 +144,7 @@ async function build(given) {
     world(witPath, given);
     const jsSource = await bundle(given);
     // `sync`: the world's exports answer at once. `stubWasi`: nothing is imported but the world.
-    const { component } = await componentize({ witPath, world: 'app', jsSource, sync: true, stubWasi: true });
+    const { component } = await componentize({ witPath, world: 'app', jsSource, sync: true, stubWasi: true, optSize: given.dev });
     const output = path.resolve(given.output);
     mkdirSync(path.dirname(output), { recursive: true });
     // Whole or not at all: a build that fails leaves the one before.

@@ -119,3 +119,42 @@ async fn a_version_that_cannot_start_under_its_own_memory_is_not_deployed() -> a
     assert_eq!(world.delivered("out", "same/").await?, (0..10).collect::<Vec<u64>>());
     Ok(())
 }
+
+/// Each entry of a sealed cache with the code of the one before it: what somebody would write who wants other code
+/// to run.
+fn swapped(sealed: &[u8]) -> Vec<u8> {
+    let (seal, mut rest) = sealed.split_at(72);
+    let mut entries = Vec::new();
+    while let Some((head, behind)) = rest.split_at_checked(36) {
+        let length = u32::from_le_bytes([head[32], head[33], head[34], head[35]]) as usize;
+        let (code, behind) = behind.split_at(length);
+        entries.push((&head[..32], code));
+        rest = behind;
+    }
+    let codes: Vec<&[u8]> = entries.iter().map(|(_, code)| *code).collect();
+    let mut out = seal.to_vec();
+    for ((key, _), code) in entries.iter().zip(codes.iter().cycle().skip(codes.len() - 1)) {
+        out.extend_from_slice(key);
+        out.extend_from_slice(&u32::try_from(code.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend_from_slice(code);
+    }
+    out
+}
+
+#[tokio::test]
+async fn code_that_is_kept_for_the_next_version_is_believed_under_the_server_s_seal_only() -> anyhow::Result<()> {
+    let world = World::start().await?;
+    let module = guests::module("identity")?;
+    let cache = world.server.data_dir().join("functions/identity.cache");
+    world.plain().deploy("identity", module.clone(), &[]).await?;
+    let other_code = swapped(&std::fs::read(&cache)?);
+    std::fs::write(&cache, &other_code)?;
+    // The same code in another file: a custom section named x.
+    let other = [&module[..], &[0, 2, 1, b'x']].concat();
+    world.plain().deploy("identity", other.into(), &[]).await?;
+    let outcome = world.plain().send("POST", "/v1/functions/identity/invoke", &[], "{\"n\":1}\n").await?;
+    assert_eq!(outcome.status, 200, "{}", outcome.text());
+    assert_eq!(outcome.json()?["outputs"], 1, "{}", outcome.text());
+    assert!(std::fs::read(&cache)? != other_code, "it is made again");
+    Ok(())
+}

@@ -66,6 +66,38 @@ async fn an_accepted_event_runs_though_the_server_is_killed() -> anyhow::Result<
 }
 
 #[tokio::test]
+async fn the_record_of_an_event_that_failed_lands_in_its_bucket() -> anyhow::Result<()> {
+    let world = tally().await?;
+    let put = async |destination: &str| {
+        let path = "/2019-09-25/functions/tally/event-invoke-config";
+        let config = json!({ "MaximumRetryAttempts": 0,
+                             "DestinationConfig": { "OnFailure": { "Destination": destination } } });
+        world.plain().send("PUT", path, &[("content-type", "application/json")], config.to_string()).await
+    };
+    for (refused, why) in [
+        ("arn:aws:lambda:us-east-1:000000000000:function:tally", "is the function itself"),
+        ("arn:aws:lambda:eu-west-1:000000000000:function:other", "another region or account"),
+    ] {
+        let answer = put(refused).await?;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(answer.text().contains(refused) && answer.text().contains(why), "{}", answer.text());
+    }
+    put("arn:aws:s3:::lost").await?.ok()?;
+    let event = json!({ "key": "doomed", "then": "fail" });
+    assert_eq!(invoke(&world, "Event", &event).await?.status, 202);
+    let lost = world.bucket("lost");
+    let key = until("the record of the event", DRAIN, async || {
+        Ok(lost.list("aws/lambda/async/tally/").await?.into_iter().next())
+    })
+    .await?;
+    let record: Value = serde_json::from_slice(&lost.get(&key).await?)?;
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 1);
+    assert_eq!(record["requestPayload"], event);
+    Ok(())
+}
+
+#[tokio::test]
 async fn imports_need_their_grant() -> anyhow::Result<()> {
     let world = World::start().await?;
     let refused = world.plain().send("PUT", "/v1/functions/tally", &[], guests::module("tally")?).await?;

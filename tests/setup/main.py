@@ -99,7 +99,7 @@ class Steps:
         # The measurement is for who asks for it.
         run.command(["cargo", "test", "--release", "--workspace", "--test", "languages", "--",
                      "--ignored", "--skip", "what_a_batch_costs"])
-        run.note(counted(run))
+        run.note(f"{counted(run)} of guests")
 
     def integration(self, run: Run) -> None:
         """The tests beside the crates: tidiness of the tree, the whole server from outside, and the object

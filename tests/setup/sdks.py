@@ -41,7 +41,7 @@ def python(run: Run, binary: Path) -> None:
                      run.tree / "sdk" / "python" / "tests"],
                     env={"MILLRACE": str(binary)}, seconds=PYTHON_SECONDS_MAX)
     finally:
-        run.note(f"{run.cases(report, 'Python SDK test')} tests of the SDK of Python")
+        run.note(f"{run.cases(report, 'Python SDK test')} tests of the Python SDK")
 
 
 def node_modules(run: Run) -> Path:
@@ -76,7 +76,7 @@ def javascript(run: Run, binary: Path) -> None:
         raise Failed("node ran no test of sdk/javascript")
     if int(counts.get("skipped", 0)):
         run.skip("JavaScript SDK tests", f"{counts['skipped']} skipped")
-    run.note(f"{counts['tests']} of JavaScript's")
+    run.note(f"{counts['tests']} tests of the JavaScript SDK")
 
 
 def suites(run: Run, binary: Path) -> None:

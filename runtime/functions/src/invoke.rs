@@ -262,7 +262,8 @@ mod tests {
                                "aliases": {}, "reserved_concurrency": 1, "tags": {}, "event_configs": {},
                                "shadow": null });
         let function = from_value(function).expect("a function");
-        functions.catalog.create_function("f", |_| (function, revision(1, &json!("Active")))).expect("stored");
+        let make = |number| (function, revision(number, &json!("Active")));
+        functions.catalog.create_function("f", make).expect("stored");
         let place = functions.wait_permit("f").await.expect("the one place");
         let mut waits = Box::pin(functions.for_batch("f", None));
         tokio::select! {

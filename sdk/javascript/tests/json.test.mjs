@@ -6,14 +6,18 @@ import { test } from 'node:test';
 import { LEVELS_MAX, check, install, levels } from '../src/json.js';
 
 test('levels are counted outside of texts', () => {
+  // Short texts and those with few brackets are not looked at.
+  const others = `${'['.repeat(LEVELS_MAX + 1)}${']'.repeat(LEVELS_MAX + 1)}`;
+  assert.equal(levels(others), LEVELS_MAX + 1);
+  const flat = '[],'.repeat(LEVELS_MAX);
   for (const [text, count] of [
-    ['1', 0],
+    ['1', 1],
     ['[{"a": [1]}, [[2]]]', 3],
     ['["]]]]", "[[[[", "\\"]]]", "[\\\\", [1]]', 2],
-    ['{"é[": "\ud800["}', 1],
-    [']][', 0],
+    ['{"é[": "\ud800[", "": [[["\\\\\\"[["]]]}', 4],
+    [']][', 1],
   ]) {
-    assert.equal(levels(text), count, text);
+    assert.equal(levels(flat + text), count, text);
   }
 });
 

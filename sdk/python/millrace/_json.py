@@ -9,24 +9,30 @@ from . import _host
 
 # Levels that are read. Objects trap between 800 and 1,000 of them.
 LEVELS_MAX = 500
-ESCAPE = re.compile(rb"\\.", re.DOTALL)
-OTHERS = bytes(byte for byte in range(256) if byte not in b'"[{]}')
+ESCAPE = re.compile(r"\\.", re.DOTALL)
+OTHERS = bytes(byte for byte in range(256) if byte not in b"[{]}")
 # Steps down and up.
 STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 
 
 def levels(text):
-    """The levels of a text up to its end, or up to where it is no JSON. All of it runs in C."""
-    content = text.encode("utf-8", "surrogatepass")
-    if b"\\" in content:
-        content = ESCAPE.sub(b"", content)
-    outside = b"".join(content.translate(STEPS, OTHERS).split(b'"')[::2])
-    return max(itertools.accumulate(memoryview(outside).cast("b"), initial=0))
+    """The levels of a text up to its end, or up to where it is no JSON; 0 where they are surely not too many.
+    All of it runs in C."""
+    if len(text) <= LEVELS_MAX:
+        return 0
+    if "\\" in text:
+        text = ESCAPE.sub("", text)
+    # Without its strings, which are most of what there is.
+    outside = "".join(text.split('"')[::2])
+    if outside.count("[") + outside.count("{") <= LEVELS_MAX:
+        return 0
+    steps = outside.encode("ascii", "replace").translate(STEPS, OTHERS)
+    return max(itertools.accumulate(memoryview(steps).cast("b"), initial=0))
 
 
 def check(text):
     """Raises RecursionError, as CPython does elsewhere, when a text is nested too deep to be read."""
-    if text.count("[") + text.count("{") > LEVELS_MAX and levels(text) > LEVELS_MAX:
+    if levels(text) > LEVELS_MAX:
         raise RecursionError(f"JSON is nested deeper than {LEVELS_MAX} levels")
 
 

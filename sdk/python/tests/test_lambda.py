@@ -103,14 +103,16 @@ def test_what_is_no_event_or_no_handler_is_named():
 
 
 def test_levels_of_json_are_counted_outside_of_texts():
+    # Short texts and those with few brackets are not looked at.
+    flat = "[]," * (_json.LEVELS_MAX + 1)
     for text, levels in [
-        ("1", 0),
+        ("1", 1),
         ('[{"a": [1]}, [[2]]]', 3),
         ('["]]]]", "[[[[", "\\"]]]", "[\\\\", [1]]', 2),
-        ('{"é[": "\ud800["}', 1),
-        ("]][", 0),
+        ('{"é[": "\ud800[", "": [[["\\\\\\"[["]]]}', 4),
+        ("]][", 1),
     ]:
-        assert _json.levels(text) == levels, text
+        assert _json.levels(flat + text) == levels, text
     _json.check("[[]," * (_json.LEVELS_MAX - 1))
     _json.check("[" + "[]," * 5_000 + "[]]")
     with pytest.raises(RecursionError, match="deeper than 500 levels"):

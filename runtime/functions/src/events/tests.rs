@@ -27,7 +27,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// Every bucket, with what was put; or it refuses.
 #[derive(Debug, Clone)]
 struct Shelf {
-    objects: mpsc::UnboundedSender<(String, Value)>,
+    objects: mpsc::Sender<(String, Value)>,
     refuses: Arc<AtomicBool>,
 }
 
@@ -42,7 +42,7 @@ impl Sink for Shelf {
     async fn put(&self, object: &Object) -> Result<Stored, SinkError> {
         let bytes = object.content.read(0, usize::try_from(object.content.len()).expect("small")).await.expect("read");
         let record = serde_json::from_slice(&bytes).expect("JSON");
-        self.objects.send((object.key.clone(), record)).expect("the test listens");
+        self.objects.send((object.key.clone(), record)).await.expect("the test listens");
         if self.refuses.load(Ordering::SeqCst) {
             // It may have been stored: the answer was lost.
             return Err(SinkError::retry("Timeout", "no answer"));
@@ -58,7 +58,7 @@ impl Sink for Shelf {
 struct World {
     functions: Arc<Functions>,
     shelf: Shelf,
-    objects: mpsc::UnboundedReceiver<(String, Value)>,
+    objects: mpsc::Receiver<(String, Value)>,
     dir: tempfile::TempDir,
 }
 
@@ -70,7 +70,7 @@ impl World {
     fn start_in(dir: tempfile::TempDir, clock: Arc<dyn Clock>) -> Self {
         let settings = HostSettings { calls_max: 2, warm_max: 0, keep_resident_bytes: 64 * KIB, ..Default::default() };
         let entropy = Arc::new(SeededEntropy::new(7));
-        let (objects, listen) = mpsc::unbounded_channel();
+        let (objects, listen) = mpsc::channel(64);
         let shelf = Shelf { objects, refuses: Arc::default() };
         let place = Place { region: "us-east-1".to_owned(), account_id: "000000000000".to_owned() };
         let outbound = OutboundSettings::default();

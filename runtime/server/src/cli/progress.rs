@@ -2,7 +2,7 @@
 //! done within a second is not said.
 
 use std::io::IsTerminal as _;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const STEP: Duration = Duration::from_secs(1);
 
 /// Something that takes time, from its beginning until this is dropped.
 pub(super) struct Progress {
-    ended: Option<Sender<()>>,
+    ended: Option<SyncSender<()>>,
     telling: Option<JoinHandle<()>>,
 }
 
@@ -19,7 +19,7 @@ impl Progress {
     /// Begins to say `what`.
     pub(super) fn begin(what: impl Into<String>) -> Self {
         let (what, is_terminal) = (what.into(), std::io::stderr().is_terminal());
-        let (ended, end) = channel();
+        let (ended, end) = sync_channel(0);
         let telling = millrace_tasks::thread("progress", move || {
             let waited = || matches!(end.recv_timeout(STEP), Err(RecvTimeoutError::Timeout));
             tell(&what, is_terminal, waited, |words| eprint!("{words}"));

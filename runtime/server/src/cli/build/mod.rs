@@ -105,21 +105,28 @@ pub(crate) fn build(project: &Project) -> Result<Built> {
     Ok(Built { file, bytes: bytes.len(), imports: component.imports, way: made.way, seconds })
 }
 
-/// A component that interprets the project's source out of a setting: quicker to make than one that has it
-/// built in, and the same in what it does.
-pub(crate) struct Interpreted {
+/// A component that is quicker to make than what `build` makes, and the same in what it does.
+pub(crate) struct Quick {
     pub(crate) file: PathBuf,
+    /// What it needs besides the project's settings.
     pub(crate) settings: BTreeMap<String, String>,
+    /// What it is, for the user.
+    pub(crate) way: &'static str,
 }
 
-/// The project for its language's interpreter; none where there is no such thing.
-pub(crate) fn interpreted(project: &Project) -> Result<Option<Interpreted>> {
+/// The project for `millrace watch`; none where its language has no quicker way.
+pub(crate) fn quick(project: &Project) -> Result<Option<Quick>> {
     let manifest = &project.manifest;
-    if manifest.language != Language::Python || manifest.build.command.is_some() {
+    if manifest.build.command.is_some() {
         return Ok(None);
     }
+    let make = match manifest.language {
+        Language::Python => python::interpreted,
+        Language::Javascript => javascript::quick,
+        Language::Rust | Language::Go | Language::C => return Ok(None),
+    };
     embedded::refresh(&project.dir, manifest.language)?;
-    python::interpreted(project).map(Some)
+    make(project).map(Some)
 }
 
 /// Arguments of an SDK's build script: the project, and what its manifest says.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Interpreted, Made, script, tools};
+use super::{Made, Quick, script, tools};
 use crate::cli::project::Project;
 
 /// Packages that the project wants besides the SDK's, beside its manifest.
@@ -22,7 +22,7 @@ pub(super) fn project(project: &Project) -> Result<Made> {
 }
 
 /// The interpreter (built once) and the project's source for it.
-pub(super) fn interpreted(project: &Project) -> Result<Interpreted> {
+pub(super) fn interpreted(project: &Project) -> Result<Quick> {
     let (file, source) = (project.hidden().join("dev/app.wasm"), project.hidden().join("dev/source.json"));
     tools::run(command(project)?.arg("--bundle").arg("--output").arg(&source), "the Python build")?;
     if !file.is_file() {
@@ -30,7 +30,8 @@ pub(super) fn interpreted(project: &Project) -> Result<Interpreted> {
     }
     tools::run(command(project)?.arg("--dev").arg("--output").arg(&file), "the Python build")?;
     let text = std::fs::read_to_string(&source).with_context(|| format!("reading {}", source.display()))?;
-    Ok(Interpreted { file, settings: [(SOURCE.to_owned(), text)].into() })
+    let way = "bundled the source for its interpreter, which `millrace build` builds it into";
+    Ok(Quick { file, settings: [(SOURCE.to_owned(), text)].into(), way })
 }
 
 /// `build.py` for this project, all but what it is to write.

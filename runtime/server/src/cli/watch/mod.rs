@@ -100,13 +100,13 @@ impl Made {
     }
 }
 
-/// Builds the project, or, where its language has one, bundles its source for an interpreter.
+/// Builds the project, the quicker way where its language has one.
 fn made(dir: &Path) -> Result<(Project, Made)> {
     let project = Project::open(Some(dir))?;
-    if let Some(interpreted) = build::interpreted(&project)? {
-        let made = Made { file: interpreted.file, settings: interpreted.settings };
+    if let Some(quick) = build::quick(&project)? {
+        let made = Made { file: quick.file, settings: quick.settings };
         if made.plan(&project).fits() {
-            println!("bundled the source for its interpreter, which `millrace build` builds it into");
+            println!("{}", quick.way);
             return Ok((project, made));
         }
     }

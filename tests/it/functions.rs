@@ -114,7 +114,7 @@ async fn a_version_that_cannot_start_under_its_own_memory_is_not_deployed() -> a
     let headers = [("content-type", "application/wasm"), ("x-millrace-memory-bytes", "65536")];
     let refused = world.plain().send("PUT", "/v1/functions/identity", &headers, guests::module("identity")?).await?;
     assert_eq!(refused.status, 400, "{}", refused.text());
-    assert!(refused.text().contains("function.module"), "{}", refused.text());
+    assert!(refused.text().contains("function.start"), "{}", refused.text());
     world.put("same", 0, 10).await?;
     assert_eq!(world.delivered("out", "same/").await?, (0..10).collect::<Vec<u64>>());
     Ok(())

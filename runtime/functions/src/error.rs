@@ -175,6 +175,7 @@ impl From<millrace_catalog::Error> for Error {
 
 /// The slug of a stored failure as one of those that the platform knows.
 pub(crate) fn static_slug(slug: &str) -> &'static str {
-    const KNOWN: [&str; 4] = ["function.too-large", "function.imports", "function.files", "function.module"];
+    const KNOWN: [&str; 5] =
+        ["function.too-large", "function.imports", "function.files", "function.start", "function.module"];
     KNOWN.into_iter().find(|known| *known == slug).unwrap_or("function.module")
 }

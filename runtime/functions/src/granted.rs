@@ -71,7 +71,7 @@ impl KeyValue for OnlyRead {
 pub(crate) struct NoHosts;
 
 impl millrace_transform::Outbound for NoHosts {
-    fn send(&self, _: OutboundRequest, _: &[String], _: Duration) -> Result<OutboundResponse, String> {
+    fn send(&self, _: OutboundRequest, _: Duration) -> Result<OutboundResponse, String> {
         Err("a shadow sends no requests".to_owned())
     }
 }
@@ -92,13 +92,9 @@ impl OwnHosts {
 }
 
 impl millrace_transform::Outbound for OwnHosts {
-    fn send(&self, request: OutboundRequest, _: &[String], timeout: Duration) -> Result<OutboundResponse, String> {
+    fn send(&self, request: OutboundRequest, timeout: Duration) -> Result<OutboundResponse, String> {
         let allowed = self.allowed.as_ref().map_err(Clone::clone)?;
-        let OutboundRequest { method, url, headers, body } = request;
-        let request = millrace_outbound::OutboundRequest { method, url, headers, body };
-        let response = self.outbound.send(request, allowed, timeout).map_err(|error| error.to_string())?;
-        let millrace_outbound::OutboundResponse { status, headers, body } = response;
-        Ok(OutboundResponse { status, headers, body })
+        self.outbound.send(request, allowed, timeout).map_err(|error| error.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use millrace_catalog::{Configuration, Revision};
 use millrace_tasks::blocking;
-use millrace_transform::{Function, Http, KeyValue, Limits, Setup};
+use millrace_transform::{Function, KeyValue, Limits, Outbound, Setup};
 use millrace_types::MIB;
 use parking_lot::Mutex;
 
@@ -109,9 +109,8 @@ impl Functions {
             if effects { Arc::new(state()) } else { Arc::new(OnlyRead(state())) }
         });
         let own_hosts = || OwnHosts::new(&self.outbound, &revision.function, &config.http_hosts);
-        let http = (!config.http_hosts.is_empty()).then(|| Http {
-            outbound: if effects { Arc::new(own_hosts()) } else { Arc::new(NoHosts) },
-            hosts: config.http_hosts.clone(),
+        let http = (!config.http_hosts.is_empty()).then(|| -> Arc<dyn Outbound> {
+            if effects { Arc::new(own_hosts()) } else { Arc::new(NoHosts) }
         });
         Setup {
             settings: config.settings.clone(),

@@ -1,5 +1,7 @@
 //! A function's request and response, and what of a request is sent.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use http_body_util::Full;
@@ -27,7 +29,7 @@ const OURS: &[&str] = &[
 const SAID_CHARS_MAX: usize = 64;
 
 /// What a function asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct OutboundRequest {
     /// In capitals: `GET`, `POST`, …
     pub method: String,
@@ -40,7 +42,7 @@ pub struct OutboundRequest {
 }
 
 /// What the server answered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct OutboundResponse {
     /// The status code, redirects among them.
     pub status: u16,
@@ -50,13 +52,41 @@ pub struct OutboundResponse {
     pub body: Vec<u8>,
 }
 
+/// Headers by their names: values may be secrets.
+fn names(headers: &[(String, Vec<u8>)]) -> Vec<&str> {
+    headers.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+impl fmt::Debug for OutboundRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("OutboundRequest");
+        // A query may hold a secret, too.
+        shown.field("method", &self.method).field("url", &self.url.split(['?', '#']).next().unwrap_or_default());
+        shown.field("headers", &names(&self.headers)).field("body_bytes", &self.body.len()).finish()
+    }
+}
+
+impl fmt::Debug for OutboundResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("OutboundResponse");
+        shown.field("status", &self.status).field("headers", &names(&self.headers));
+        shown.field("body_bytes", &self.body.len()).finish()
+    }
+}
+
 /// A request that has been checked, but not whether it is granted.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Checked {
     pub(crate) target: Target,
     pub(crate) method: Method,
     headers: HeaderMap,
     body: Bytes,
+}
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checked").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// Whether `name`, in lower case, is about the connection.
@@ -146,6 +176,22 @@ mod tests {
             headers: headers.iter().map(|(n, v)| ((*n).to_owned(), v.as_bytes().to_vec())).collect(),
             body: b"body".to_vec(),
         })
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let headers = vec![("authorization".to_owned(), b"hunter2".to_vec())];
+        let url = "https://a.example/path?token=hunter2".to_owned();
+        let body = b"hunter2".to_vec();
+        let request = OutboundRequest { method: "GET".into(), url, headers: headers.clone(), body: body.clone() };
+        let shown = format!(
+            "{request:?} {:?} {:?}",
+            Checked::new(request.clone()),
+            OutboundResponse { status: 200, headers, body }
+        );
+        let bytes = format!("{:?}", b"hunter2".to_vec());
+        assert!(!shown.contains("hunter2") && !shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
+        assert!(shown.contains("https://a.example/path") && shown.contains("authorization"), "{shown}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Compiled functions on disk, and what compiling them again needs. Machine code is mapped as it lies there, so a
-//! file is believed only when its authentication code says that this server wrote it.
+//! Compiled functions on disk, and what compiling them again needs. The engine runs whatever machine code it is given,
+//! so a file is believed only when its authentication code says that this server wrote it.
 //!
 //! ```text
 //! magic 8: what it is | engine 32: SHA-256 of the engine's compatibility hash | HMAC-SHA256 32 of all the rest | code

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use millrace_types::{Entropy, ShardId};
 
-use crate::{Http, KeyValue, Limits, LogSink, NoLog};
+use crate::{KeyValue, Limits, LogSink, NoLog, Outbound};
 
 /// What a function is made of besides its module. All of it belongs to a revision.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub struct Setup {
     /// Its state, when `key-value` is granted.
     pub key_value: Option<Arc<dyn KeyValue>>,
     /// Its way to the hosts that are granted.
-    pub http: Option<Http>,
+    pub http: Option<Arc<dyn Outbound>>,
 }
 
 impl Default for Setup {

@@ -60,19 +60,6 @@ impl Default for CompileLimits {
     }
 }
 
-/// What a deploy yields.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
-    /// The component; to be stored, so that another engine can compile it again.
-    pub component: Vec<u8>,
-    /// What it is called with.
-    pub world: World,
-    /// What the module imports, by name.
-    pub imports: Vec<String>,
-    /// The compiled code, for [`seal`](crate::seal).
-    pub code: Vec<u8>,
-}
-
 /// What a compilation yields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compiled {
@@ -94,16 +81,6 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Makes a component of a deployed module, judges it under `grants` and compiles it. Blocks.
-    ///
-    /// # Errors
-    /// As [`Self::judge`] and [`Self::compile`].
-    pub fn build(&self, module: &[u8], grants: &Grants) -> Result<Built, Error> {
-        let Component { bytes, world, imports } = self.judge(module, grants)?;
-        let code = self.compile(&bytes)?;
-        Ok(Built { component: bytes, world, imports, code })
-    }
-
     /// Makes a component of a deployed module and judges its world and imports, in the child; compiles
     /// nothing, so that a bad module is answered at once. Blocks.
     ///

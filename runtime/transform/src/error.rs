@@ -62,13 +62,13 @@ impl Error {
             Self::TooLarge { .. } => "function.too-large",
             Self::Imports(_) => "function.imports",
             Self::Io { .. } => "function.files",
+            Self::Start(_) => "function.start",
             Self::NotWasm(_)
             | Self::World(_)
             | Self::Compile(_)
             | Self::CompileStopped(_)
             | Self::Artifact
             | Self::Recompile
-            | Self::Start(_)
             | Self::Engine(_) => "function.module",
         }
     }
@@ -117,6 +117,12 @@ mod tests {
         assert!(listed(&names(LISTED_MAX)).ends_with(", env.f49"));
         assert!(listed(&names(20_000)).ends_with(", env.f49 and 19950 more"));
         assert_eq!(listed(&["n".repeat(90_000)]), format!("{}…", "n".repeat(LISTED_BYTES_MAX)));
+    }
+
+    #[test]
+    fn what_does_not_start_has_a_page_of_its_own() {
+        assert_eq!(Error::Start("the deadline passed".to_owned()).slug(), "function.start");
+        assert_eq!(Error::Compile(String::new()).slug(), "function.module");
     }
 
     #[test]

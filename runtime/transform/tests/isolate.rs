@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_transform::{
-    ArtifactKey, CallContext, CallError, Error, Function, Host, HostSettings, Http, Isolation, KeyValue, Limits,
-    LogLevel, LogSink, Outbound, OutboundRequest, OutboundResponse, Setup, Writes, compile, function_child, seal,
+    ArtifactKey, CallContext, CallError, Error, Function, Host, HostSettings, Isolation, KeyValue, Limits, LogLevel,
+    LogSink, Outbound, OutboundRequest, OutboundResponse, Setup, Writes, compile, function_child, seal,
 };
 use millrace_types::{Batch, BatchBuilder, Clock as _, MIB, Seq, SystemClock, SystemEntropy};
 use parking_lot::Mutex;
@@ -156,8 +156,8 @@ impl KeyValue for World {
 }
 
 impl Outbound for World {
-    fn send(&self, request: OutboundRequest, allowed: &[String], _: Duration) -> Result<OutboundResponse, String> {
-        if !request.url.contains(&allowed[0]) {
+    fn send(&self, request: OutboundRequest, _: Duration) -> Result<OutboundResponse, String> {
+        if !request.url.contains("api.example.com") {
             return Err(format!("{} is not granted", request.url));
         }
         let body = format!("{} {} {:?}", request.method, request.body.escape_ascii(), request.headers);
@@ -175,7 +175,7 @@ fn function(host: &Arc<Host>, component: &[u8], limits: Limits, world: &Arc<Worl
             limits,
             log: Arc::<World>::clone(world),
             key_value: Some(Arc::<World>::clone(world)),
-            http: Some(Http { outbound: Arc::<World>::clone(world), hosts: vec!["api.example.com".to_owned()] }),
+            http: Some(Arc::<World>::clone(world)),
             ..Setup::default()
         },
     )
@@ -411,7 +411,7 @@ fn not_itself() {
 struct Killer;
 
 impl Outbound for Killer {
-    fn send(&self, _: OutboundRequest, _: &[String], _: Duration) -> Result<OutboundResponse, String> {
+    fn send(&self, _: OutboundRequest, _: Duration) -> Result<OutboundResponse, String> {
         kill(&workers(1)[0]);
         Err("too late".to_owned())
     }
@@ -423,11 +423,7 @@ fn killed_in_the_middle() {
     let module = host.load_component(&wat::parse_str(text("handler")).unwrap()).unwrap();
     let function = Function::with(
         module,
-        Setup {
-            key_value: Some(Arc::<World>::clone(&world)),
-            http: Some(Http { outbound: Arc::new(Killer), hosts: Vec::new() }),
-            ..Setup::default()
-        },
+        Setup { key_value: Some(Arc::<World>::clone(&world)), http: Some(Arc::new(Killer)), ..Setup::default() },
     );
     let call = CallContext::default();
     let event = orders(&[('s', "lost", "1"), ('h', "https://api.example.com/x", ""), ('e', "not reached", "")]);

@@ -4,7 +4,7 @@ use millrace_types::{MIB, ManualClock, SeededEntropy};
 
 use super::*;
 use crate::testing::{Lines, Store, batch, guest, handler, host, host_settings, orders, text};
-use crate::{Host, HostSettings, Http, KeyValue, Outbound, OutboundRequest, OutboundResponse};
+use crate::{Host, HostSettings, KeyValue, Outbound, OutboundRequest, OutboundResponse};
 
 fn answer(function: &Function, list: &[(char, &str, &str)]) -> String {
     let invocation = function.handle(&orders(list), &CallContext::default());
@@ -146,27 +146,22 @@ fn what_is_not_granted_answers_so() {
 
 #[derive(Debug, Default)]
 struct Web {
-    seen: Mutex<Vec<(OutboundRequest, Vec<String>, Duration)>>,
+    seen: Mutex<Vec<(OutboundRequest, Duration)>>,
     body: Vec<u8>,
 }
 
 impl Outbound for Web {
-    fn send(
-        &self,
-        request: OutboundRequest,
-        allowed: &[String],
-        timeout: Duration,
-    ) -> Result<OutboundResponse, String> {
+    fn send(&self, request: OutboundRequest, timeout: Duration) -> Result<OutboundResponse, String> {
         if request.url == "http://down" {
             return Err("no route".to_owned());
         }
-        self.seen.lock().push((request, allowed.to_vec(), timeout));
+        self.seen.lock().push((request, timeout));
         Ok(OutboundResponse { status: 200, headers: vec![("x".into(), b"y".to_vec())], body: self.body.clone() })
     }
 }
 
 fn connected(web: &Arc<Web>) -> Function {
-    let http = Http { outbound: Arc::clone(web) as Arc<dyn Outbound>, hosts: vec!["api.example.com".into()] };
+    let http = Arc::clone(web) as Arc<dyn Outbound>;
     let limits = Limits { deadline: Duration::from_secs(60), ..Limits::default() };
     handler(Setup { http: Some(http), limits, ..Setup::default() })
 }
@@ -176,14 +171,14 @@ fn a_request_goes_out_as_it_was_written() {
     let web = Arc::new(Web { body: b"pong".to_vec(), ..Web::default() });
     let function = connected(&web);
     assert_eq!(answer(&function, &[('h', "https://api.example.com/", "ping")]), "pong");
-    let (request, allowed, timeout) = web.seen.lock().pop().unwrap();
+    let (request, timeout) = web.seen.lock().pop().unwrap();
     let expected = OutboundRequest {
         method: "POST".into(),
         url: "https://api.example.com/".into(),
         headers: vec![("x-name".into(), b"value".to_vec())],
         body: b"ping".to_vec(),
     };
-    assert_eq!((request, allowed), (expected, vec!["api.example.com".to_owned()]));
+    assert_eq!(request, expected);
     assert!(timeout <= Duration::from_secs(60) && timeout > Duration::from_secs(30), "{timeout:?}");
     assert_eq!(answer(&function, &[('h', "http://down", "")]), "!no route");
 }

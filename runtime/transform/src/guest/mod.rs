@@ -18,7 +18,7 @@ use crate::{CallError, Limits, abi, engine, error::cut};
 
 pub(crate) use imports::link;
 pub(crate) use outbound::REQUESTS_MAX;
-pub use outbound::{Http, Outbound, OutboundRequest, OutboundResponse};
+pub use outbound::{Outbound, OutboundRequest, OutboundResponse};
 pub(crate) use state::Pending;
 pub use state::{KeyValue, Writes};
 
@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     /// Where batches come from whose caller does not say.
     pub(crate) source: Arc<BatchSource>,
     pub(crate) key_value: Option<Arc<dyn KeyValue>>,
-    pub(crate) http: Option<Http>,
+    pub(crate) http: Option<Arc<dyn Outbound>>,
 }
 
 /// A call that made more calls of the host than it may; told apart by `trace::classify`.

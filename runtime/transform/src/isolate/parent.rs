@@ -307,7 +307,7 @@ impl Served<'_> {
         }
         self.requests += 1;
         let left = self.end.saturating_sub(SystemClock.monotonic());
-        match http.outbound.send(request, &http.hosts, timeout.min(left)) {
+        match http.send(request, timeout.min(left)) {
             Ok(OutboundResponse { status, headers, body }) => (Ok((status, headers)), body),
             Err(why) => (Err(why), Vec::new()),
         }

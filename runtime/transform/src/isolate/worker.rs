@@ -15,7 +15,7 @@ use super::confine;
 use super::frame::{self, Bounds, Call, Kept, Responded, Said, Start, StartError};
 use crate::artifact::Verified;
 use crate::{
-    CallContext, Error, Function, Host, HostSettings, Http, KeyValue, LogLevel, LogSink, Outbound, OutboundRequest,
+    CallContext, Error, Function, Host, HostSettings, KeyValue, LogLevel, LogSink, Outbound, OutboundRequest,
     OutboundResponse, Setup, World, Writes,
 };
 
@@ -98,7 +98,7 @@ fn prepare(host: &Arc<Host>, start: Start, code: &[u8], server: &Server) -> Resu
         log: Arc::<Server>::clone(&server),
         source: Arc::new(start.source.into()),
         key_value: start.key_value.then(|| Arc::<Server>::clone(&server) as Arc<dyn KeyValue>),
-        http: start.http.then(|| Http { outbound: server, hosts: Vec::new() }),
+        http: start.http.then_some(server as Arc<dyn Outbound>),
     };
     Ok(Function::with(module, setup))
 }
@@ -188,7 +188,7 @@ impl KeyValue for Server {
 }
 
 impl Outbound for Server {
-    fn send(&self, request: OutboundRequest, _: &[String], timeout: Duration) -> Result<OutboundResponse, String> {
+    fn send(&self, request: OutboundRequest, timeout: Duration) -> Result<OutboundResponse, String> {
         let OutboundRequest { method, url, headers, body } = request;
         let said = Said::Http { method, url, headers, timeout };
         let (responded, parts) = self.ask::<Responded>(&said, &[&body])?;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use millrace_transform::{
     BatchSource, CallContext, CallError, CompileCache, CompileLimits, Compiler, EventInvocation, Function, Grants,
-    Host, HostSettings, Http, Limits, LogLevel, LogSink, Module, Outbound, OutboundRequest, OutboundResponse, Ran,
-    Setup,
+    Host, HostSettings, Limits, LogLevel, LogSink, Module, Outbound, OutboundRequest, OutboundResponse, Ran, Setup,
 };
 use millrace_types::{Batch, BatchBuilder};
 
@@ -100,8 +99,7 @@ impl Subject {
         self.clock.set(with.clock_ms, self.limits.deadline);
         self.entropy.set(with.seed);
         let source = BatchSource { function_name: self.name.clone(), ..BatchSource::default() };
-        let hosts = &self.grants.http_hosts;
-        let http = (!hosts.is_empty()).then(|| Http { outbound: Arc::new(NoNetwork), hosts: hosts.clone() });
+        let http = (!self.grants.http_hosts.is_empty()).then(|| Arc::new(NoNetwork) as Arc<dyn Outbound>);
         let setup = Setup {
             settings: with.settings,
             limits: self.limits.clone(),
@@ -165,7 +163,7 @@ pub(super) fn batch(records: &[Record]) -> Result<Batch> {
 struct NoNetwork;
 
 impl Outbound for NoNetwork {
-    fn send(&self, request: OutboundRequest, _: &[String], _: Duration) -> Result<OutboundResponse, String> {
+    fn send(&self, request: OutboundRequest, _: Duration) -> Result<OutboundResponse, String> {
         Err(format!("`millrace test` sends no requests: {} {}", request.method, request.url))
     }
 }

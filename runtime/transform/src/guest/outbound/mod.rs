@@ -1,10 +1,11 @@
 //! Interface `http`: requests to hosts that a grant names. Where a request may go and how it travels is
-//! decided behind [`Outbound`]; here stand the bounds of one call.
+//! decided behind [`Outbound`]; here the bounds of one call are kept. Method and
+//! URL count among the bytes of the headers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_types::{KIB, MIB};
+use millrace_outbound::{HEADER_BYTES_MAX, HEADERS_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
+pub use millrace_outbound::{OutboundRequest, OutboundResponse};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList, WasmStr};
 
@@ -13,68 +14,15 @@ use crate::abi::{self, RawRequest, RawResponse};
 
 /// Requests that one call may send.
 pub(crate) const REQUESTS_MAX: u32 = 50;
-/// Bytes of a request's body.
-const BODY_OUT_BYTES_MAX: usize = MIB;
-/// Bytes of an answer's body.
-const BODY_IN_BYTES_MAX: usize = 6 * MIB;
-/// Headers of a request or an answer.
-const HEADERS_MAX: usize = 100;
-/// Bytes of method, URL and headers of a request, and of an answer's headers.
-const HEAD_BYTES_MAX: usize = 64 * KIB;
-
-/// A request, within the bounds of a call; nothing else of it was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboundRequest {
-    /// `GET`, `POST`, …
-    pub method: String,
-    /// `https://host[:port]/path?query`, as the function wrote it.
-    pub url: String,
-    /// Names and values.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, at most 1 MiB; empty for none.
-    pub body: Vec<u8>,
-}
-
-/// The answer of a host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboundResponse {
-    /// The status code.
-    pub status: u16,
-    /// Names in lower case, and values: at most 100 of 64 KiB in all.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body, at most [`OutboundResponse::BODY_BYTES_MAX`].
-    pub body: Vec<u8>,
-}
-
-impl OutboundResponse {
-    /// Bytes of an answer's body that a function is given; reading may stop behind them.
-    pub const BODY_BYTES_MAX: usize = BODY_IN_BYTES_MAX;
-}
 
 /// Sends requests of functions. Called on the worker thread, which it blocks.
 pub trait Outbound: Send + Sync {
-    /// Sends `request` to one of the hosts in `allowed`, and waits for the whole answer, for `timeout`
-    /// at most. A host that is not among `allowed`, or whose address is not to be reached, is refused.
+    /// Sends `request` and waits for the whole answer, for `timeout` at most. Which hosts a function was granted is
+    /// known here and nowhere else: a host that is none of them, or whose address is not to be reached, is refused.
     ///
     /// # Errors
     /// A sentence for the function.
-    fn send(&self, request: OutboundRequest, allowed: &[String], timeout: Duration)
-    -> Result<OutboundResponse, String>;
-}
-
-/// How a function reaches the hosts that it was granted.
-#[derive(Clone)]
-pub struct Http {
-    /// Sends the requests.
-    pub outbound: Arc<dyn Outbound>,
-    /// The hosts of the grant.
-    pub hosts: Vec<String>,
-}
-
-impl std::fmt::Debug for Http {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Http").field("hosts", &self.hosts).finish_non_exhaustive()
-    }
+    fn send(&self, request: OutboundRequest, timeout: Duration) -> Result<OutboundResponse, String>;
 }
 
 /// Gives `linker` the interface. A module that imports it needs a grant to be deployed.
@@ -92,8 +40,8 @@ fn read(store: &mut StoreContextMut<'_, Guest>, raw: &RawRequest) -> wasmtime::R
     if raw.headers.len() > HEADERS_MAX {
         return Ok(Err(format!("a request has at most {HEADERS_MAX} headers")));
     }
-    if raw.body.len() > BODY_OUT_BYTES_MAX {
-        return Ok(Err(format!("the body of a request has at most {BODY_OUT_BYTES_MAX} bytes")));
+    if raw.body.len() > REQUEST_BYTES_MAX {
+        return Ok(Err(format!("the body of a request has at most {REQUEST_BYTES_MAX} bytes")));
     }
     let pairs: Vec<(WasmStr, WasmList<u8>)> = raw.headers.iter(&mut *store)?.collect::<wasmtime::Result<_>>()?;
     let (method, url) = (raw.method.to_str(&*store)?, raw.url.to_str(&*store)?);
@@ -102,13 +50,13 @@ fn read(store: &mut StoreContextMut<'_, Guest>, raw: &RawRequest) -> wasmtime::R
     for (name, value) in &pairs {
         let (name, value) = (name.to_str(&*store)?, value.as_le_slice(&*store));
         head_bytes += name.len() + value.len();
-        if head_bytes > HEAD_BYTES_MAX {
+        if head_bytes > HEADER_BYTES_MAX {
             break;
         }
         headers.push((name.into_owned(), value.to_vec()));
     }
-    if head_bytes > HEAD_BYTES_MAX {
-        return Ok(Err(format!("method, URL and headers of a request have at most {HEAD_BYTES_MAX} bytes")));
+    if head_bytes > HEADER_BYTES_MAX {
+        return Ok(Err(format!("method, URL and headers of a request have at most {HEADER_BYTES_MAX} bytes")));
     }
     let body = raw.body.as_le_slice(&*store).to_vec();
     Ok(Ok(OutboundRequest { method: method.into_owned(), url: url.into_owned(), headers, body }))
@@ -126,13 +74,13 @@ impl Guest {
             return Err("the call has no time left".to_owned());
         }
         let timeout = wanted.map_or(left, |wanted| wanted.min(left));
-        let OutboundResponse { status, headers, body } = http.outbound.send(request, &http.hosts, timeout)?;
+        let OutboundResponse { status, headers, body } = http.send(request, timeout)?;
         let head_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if headers.len() > HEADERS_MAX || head_bytes > HEAD_BYTES_MAX {
-            return Err(format!("the answer has more than {HEADERS_MAX} headers or {HEAD_BYTES_MAX} bytes of them"));
+        if headers.len() > HEADERS_MAX || head_bytes > HEADER_BYTES_MAX {
+            return Err(format!("the answer has more than {HEADERS_MAX} headers or {HEADER_BYTES_MAX} bytes of them"));
         }
-        if body.len() > BODY_IN_BYTES_MAX {
-            return Err(format!("the answer's body has more than {BODY_IN_BYTES_MAX} bytes"));
+        if body.len() > RESPONSE_BYTES_MAX {
+            return Err(format!("the answer's body has more than {RESPONSE_BYTES_MAX} bytes"));
         }
         Ok(RawResponse { status, headers, body })
     }

@@ -99,7 +99,7 @@ impl Resolved {
     /// Refuses what is not built (yet).
     ///
     /// # Errors
-    /// [`Error::NotReady`] with the state and why.
+    /// [`Error::Pending`]; [`Error::Failed`] with why.
     pub fn ready(self) -> Result<Self, Error> {
         match &self.revision.state {
             BuildState::Active => Ok(self),

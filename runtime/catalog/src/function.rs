@@ -176,8 +176,17 @@ pub struct Code {
     pub imports: Vec<String>,
 }
 
+/// Settings by their names alone: values may be secrets, and what is debugged is logged.
+pub struct SettingNames<'a>(pub &'a BTreeMap<String, String>);
+
+impl std::fmt::Debug for SettingNames<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 /// How a revision runs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Configuration {
     /// `Description`.
     pub description: String,
@@ -199,6 +208,24 @@ pub struct Configuration {
     pub log_group: Option<String>,
 }
 
+impl std::fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { description, role, settings, memory_bytes, timeout_ms, warm, http_hosts, key_value, log_group } =
+            self;
+        f.debug_struct("Configuration")
+            .field("description", description)
+            .field("role", role)
+            .field("settings", &SettingNames(settings))
+            .field("memory_bytes", memory_bytes)
+            .field("timeout_ms", timeout_ms)
+            .field("warm", warm)
+            .field("http_hosts", http_hosts)
+            .field("key_value", key_value)
+            .field("log_group", log_group)
+            .finish()
+    }
+}
+
 /// Whether a revision can run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BuildState {
@@ -217,4 +244,16 @@ pub struct BuildFailure {
     pub slug: String,
     /// Why, with the user's own names.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_settings_are_not_debugged() {
+        let settings = BTreeMap::from([("TOKEN".to_owned(), "hidden".to_owned())]);
+        let shown = format!("{:?}", Configuration { settings, memory_bytes: 7, ..Configuration::default() });
+        assert!(shown.contains("settings: {\"TOKEN\"}, memory_bytes: 7") && !shown.contains("hidden"), "{shown}");
+    }
 }

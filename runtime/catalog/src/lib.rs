@@ -12,7 +12,7 @@ mod store;
 pub use error::Error;
 pub use function::{
     Alias, BuildFailure, BuildState, Code, Configuration, Deploying, EventConfig, Function, LastUpdate, Published,
-    Revision, Shadow,
+    Revision, SettingNames, Shadow,
 };
 pub use model::{
     Buffering, Conversion, DynamicPartitioning, FunctionCall, InputFormat, NewStream, ObjectDestination, ParquetOutput,

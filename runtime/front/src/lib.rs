@@ -30,7 +30,7 @@ mod status;
 mod tests;
 mod tls;
 
-pub use admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
+pub use admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, MetricKind, ShadowOptions};
 pub use compatibility::{
     MemberCompatibility, MemberOutcome, OperationCompatibility, compatibility, compatibility_page,
 };

@@ -30,9 +30,7 @@ pub struct Metered {
     pub throttles: u64,
     /// Calls that made a new instance.
     pub cold_starts: u64,
-    /// Records of batches.
-    pub records: u64,
-    /// Of these: went on, were dropped, failed.
+    /// Records of batches: went on, were dropped, failed.
     pub outcomes: [u64; 3],
     /// Calls by duration, in the buckets of [`DURATION_BUCKETS`] and above.
     pub durations: [u64; DURATION_BUCKETS.len() + 1],
@@ -52,6 +50,27 @@ pub(crate) struct Cost {
     pub(crate) cold_starts: u64,
     pub(crate) memory_high_water_bytes: usize,
     pub(crate) memory_bytes: u64,
+}
+
+impl Metered {
+    /// Both together.
+    pub fn add(&mut self, other: &Self) {
+        self.invocations += other.invocations;
+        for (kind, count) in &other.errors {
+            *self.errors.entry(kind).or_default() += count;
+        }
+        self.throttles += other.throttles;
+        self.cold_starts += other.cold_starts;
+        for (count, more) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *count += more;
+        }
+        for (count, more) in self.durations.iter_mut().zip(other.durations) {
+            *count += more;
+        }
+        self.seconds += other.seconds;
+        self.gb_seconds += other.gb_seconds;
+        self.memory_high_water_bytes = self.memory_high_water_bytes.max(other.memory_high_water_bytes);
+    }
 }
 
 impl Meter {
@@ -84,7 +103,6 @@ impl Meter {
 
     pub(crate) fn records(&self, ok: u64, dropped: u64, failed: u64) {
         let mut counts = self.0.lock();
-        counts.records += ok + dropped + failed;
         for (count, more) in counts.outcomes.iter_mut().zip([ok, dropped, failed]) {
             *count += more;
         }
@@ -101,7 +119,12 @@ impl Meters {
     }
 
     pub(crate) fn forget(&self, function: &str) {
-        self.0.lock().retain(|(name, _), _| name != function);
+        self.retain(|name, _| name != function);
+    }
+
+    /// Drops the meters of revisions that are gone: those for which `is_there` is false.
+    fn retain(&self, is_there: impl Fn(&str, u32) -> bool) {
+        self.0.lock().retain(|(name, revision), _| is_there(name, *revision));
     }
 }
 
@@ -114,10 +137,12 @@ pub(crate) fn label(function: Option<&Function>, revision: u32) -> String {
 
 impl Functions {
     /// What was counted, by function and the label of its version: the newest number that was published for the
-    /// revision, `$LATEST`, or `revision N` of one that nothing points at any more.
+    /// revision, `$LATEST`, or `revision N` of one that nothing points at any more. What was counted of revisions that
+    /// are gone is forgotten.
     #[must_use]
     pub fn metered(&self) -> Vec<(String, String, Metered)> {
         let snapshot = self.catalog.snapshot();
+        self.meters.retain(|name, revision| snapshot.revision(name, revision).is_some());
         let meters = self.meters.0.lock();
         let mut all: Vec<_> = meters
             .iter()
@@ -128,5 +153,46 @@ impl Functions {
             .collect();
         all.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_goes_with_its_revision() {
+        let meters = Meters::default();
+        for (name, revision) in [("f", 1), ("f", 2), ("g", 1)] {
+            meters.of(name, revision).throttled();
+        }
+        meters.retain(|name, revision| (name, revision) != ("f", 1));
+        assert_eq!(meters.0.lock().len(), 2);
+        assert_eq!(meters.of("f", 2).read().throttles, 1, "the others count on");
+        meters.forget("f");
+        assert_eq!(meters.0.lock().len(), 1);
+    }
+
+    #[test]
+    fn two_together_are_the_sum_of_both() {
+        let meter = Meter::default();
+        meter.error("trap", 2);
+        meter.records(3, 2, 1);
+        meter.throttled();
+        let cost = |ms, memory_high_water_bytes| Cost {
+            calls: 1,
+            duration: Duration::from_millis(ms),
+            cold_starts: 1,
+            memory_high_water_bytes,
+            memory_bytes: 1 << 30,
+        };
+        meter.cost(cost(2_000, 7));
+        let mut both = meter.read();
+        meter.cost(cost(1_000, 5));
+        both.add(&meter.read());
+        assert_eq!((both.invocations, both.cold_starts, both.throttles), (3, 3, 2));
+        assert_eq!((both.errors["trap"], both.outcomes), (4, [6, 4, 2]));
+        assert_eq!((both.durations.iter().sum::<u64>(), both.memory_high_water_bytes), (3, 7));
+        assert!((both.seconds - 5.0).abs() < 1e-9 && (both.gb_seconds - 5.0).abs() < 1e-9, "{both:?}");
     }
 }

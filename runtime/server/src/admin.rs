@@ -9,6 +9,7 @@ use bytes::Bytes;
 use millrace_catalog::{Alias, BuildState, Catalog, Configuration, Function, Revision, Shadow, Table};
 use millrace_delivery::Streams;
 use millrace_encode::KeyRing;
+use millrace_front::MetricKind::{Counter, Gauge};
 use millrace_front::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
 use millrace_functions::{Deployment, Error, Functions, LATEST, Upload};
 use millrace_log::Journal;
@@ -34,14 +35,20 @@ const DEADLINE_MS: u32 = 5_000;
 impl ServerAdmin {
     /// A function as the list shows it: its newest version, or what is not published.
     fn function_json(&self, function: &Function) -> Option<Value> {
-        let newest = function.versions.last_key_value();
-        let number = newest.map_or(function.latest, |(_, published)| published.revision);
-        let mut shown = revision_json(&*self.functions.revision(&function.name, number)?);
-        shown["version"] = newest.map_or_else(|| json!(LATEST), |(number, _)| json!(number));
+        let mut shown = revision_json(&*self.newest(function)?);
+        let version = function.versions.last_key_value();
+        shown["version"] = version.map_or_else(|| json!(LATEST), |(number, _)| json!(number));
         let aliases: serde_json::Map<String, Value> =
             function.aliases.iter().map(|(name, alias)| (name.clone(), alias_json(alias))).collect();
         shown["aliases"] = Value::Object(aliases);
         Some(shown)
+    }
+
+    /// The revision of a function's newest version, or what is not published.
+    fn newest(&self, function: &Function) -> Option<Arc<Revision>> {
+        let newest = function.versions.last_key_value();
+        let number = newest.map_or(function.latest, |(_, published)| published.revision);
+        self.functions.revision(&function.name, number)
     }
 
     /// A look at the journal that may ask the disk.
@@ -82,6 +89,7 @@ fn refused_by_functions(error: &Error) -> AdminError {
     refused(kind, error.slug(), chain(error))
 }
 
+/// A revision; of its settings the names, as the values may be secrets.
 fn revision_json(revision: &Revision) -> Value {
     let config = &revision.config;
     let (state, reason) = match &revision.state {
@@ -97,7 +105,7 @@ fn revision_json(revision: &Revision) -> Value {
         "component_bytes": revision.code.component_bytes,
         "world": revision.code.world,
         "imports": revision.code.imports,
-        "settings": config.settings,
+        "settings": config.settings.keys().collect::<Vec<_>>(),
         "memory_bytes": config.memory_bytes,
         "deadline_ms": config.timeout_ms,
         "warm": config.warm,
@@ -148,9 +156,12 @@ impl Admin for ServerAdmin {
         all.iter().filter_map(|function| self.function_json(function)).collect()
     }
 
-    fn function(&self, name: &str) -> Result<Value, AdminError> {
+    fn function(&self, name: &str, settings: bool) -> Result<Value, AdminError> {
         let function = self.functions.function(name).map_err(|e| refused_by_functions(&e))?;
         let mut shown = self.function_json(&function).unwrap_or_default();
+        if settings {
+            shown["settings"] = json!(self.newest(&function).map(|revision| revision.config.settings.clone()));
+        }
         let versions: Vec<Value> = function
             .versions
             .iter()
@@ -262,45 +273,45 @@ impl Admin for ServerAdmin {
 
     async fn metrics(&self) -> Vec<Metric> {
         let status = self.look(Journal::status).await;
-        let metric = |name, help, counter, value| Metric { name, help, counter, labels: Vec::new(), value };
+        let metric = |name, help, kind, value| Metric { name, help, kind, labels: Vec::new(), value };
         let mut metrics = vec![
             metric(
                 "millrace_journal_used_bytes",
                 "Bytes of the journal on disk, its spare segment among them.",
-                false,
+                Gauge,
                 status.bytes_on_disk as f64,
             ),
-            metric("millrace_journal_free_bytes", "Free bytes of its file system.", false, status.free_bytes as f64),
-            metric("millrace_journal_segments", "Segment files.", false, status.segments as f64),
-            metric("millrace_journal_fsync_total", "Syncs of the journal.", true, status.fsyncs as f64),
+            metric("millrace_journal_free_bytes", "Free bytes of its file system.", Gauge, status.free_bytes as f64),
+            metric("millrace_journal_segments", "Segment files.", Gauge, status.segments as f64),
+            metric("millrace_journal_fsync_total", "Syncs of the journal.", Counter, status.fsyncs as f64),
             metric(
                 "millrace_journal_fsync_seconds_total",
                 "Time spent in them.",
-                true,
+                Counter,
                 status.fsync_total.as_secs_f64(),
             ),
             metric(
                 "millrace_journal_poisoned_segments_total",
                 "Segments given up after a failed write or sync.",
-                true,
+                Counter,
                 status.poisoned_segments as f64,
             ),
             metric(
                 "millrace_journal_refusing",
                 "1 while records are refused for want of room.",
-                false,
+                Gauge,
                 f64::from(u8::from(status.refusing.is_some())),
             ),
             metric(
                 "millrace_corruption_detected_total",
                 "Damaged ranges set aside.",
-                true,
+                Counter,
                 status.quarantined_total as f64,
             ),
             metric(
                 "millrace_window_memory_bytes",
                 "Bytes of open objects in memory.",
-                false,
+                Gauge,
                 self.streams.window_bytes() as f64,
             ),
         ];

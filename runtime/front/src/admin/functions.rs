@@ -81,8 +81,9 @@ pub(crate) async fn answer(admin: &dyn Admin, route: Route<'_>, query: Option<&s
             Ok(admin.shadow(name)?)
         }
         _ => {
-            let [] = parameters(query, [])?;
-            Ok(admin.function(name)?)
+            let [settings] = parameters(query, ["settings"])?;
+            let settings = settings.map_or(Ok(false), |text| boolean("settings", &text))?;
+            Ok(admin.function(name, settings)?)
         }
     }
 }
@@ -266,6 +267,8 @@ mod tests {
         .expect("options");
         assert_eq!(found.settings["Mode"], "a b");
         assert_eq!(found.settings["level"], "debug");
+        let shown = format!("{found:?}");
+        assert!(shown.contains("Mode") && !shown.contains("a b") && !shown.contains("debug"), "{shown}");
         assert_eq!((found.memory_bytes, found.deadline_ms, found.warm), (Some(1024), Some(9), Some(true)));
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use millrace_catalog::Table;
+use millrace_catalog::{SettingNames, Table};
 use millrace_types::Batch;
 
 use crate::error::{ApiError, Code};
@@ -21,7 +21,7 @@ pub(crate) use functions::{answer as answer_functions, deploy, invoke, list as l
 pub(crate) use schemas::{list as list_schemas, put as put_schema};
 
 /// How a function is to run; `None` takes the server's default.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct DeployOptions {
     /// What the guest reads through the settings interface.
     pub settings: BTreeMap<String, String>,
@@ -39,6 +39,22 @@ pub struct DeployOptions {
     pub alias: Option<String>,
     /// Its share of the alias's calls, above 0 and below 1; all of them when `None`.
     pub weight: Option<f64>,
+}
+
+impl std::fmt::Debug for DeployOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { settings, memory_bytes, deadline_ms, warm, http_hosts, key_value, alias, weight } = self;
+        f.debug_struct("DeployOptions")
+            .field("settings", &SettingNames(settings))
+            .field("memory_bytes", memory_bytes)
+            .field("deadline_ms", deadline_ms)
+            .field("warm", warm)
+            .field("http_hosts", http_hosts)
+            .field("key_value", key_value)
+            .field("alias", alias)
+            .field("weight", weight)
+            .finish()
+    }
 }
 
 /// A version on a share of the live batches, unseen.
@@ -81,15 +97,26 @@ pub struct AdminError {
     pub message: String,
 }
 
+/// What a number for `/metrics` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// A part of a histogram: `_bucket` (with the label `le`, and all below it counted), `_sum` or `_count`.
+    Histogram(&'static str),
+}
+
 /// A number for `/metrics` that only the server knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
-    /// Its full name, `millrace_…`, with its unit; `_total` for counters.
+    /// Its full name, `millrace_…`, with its unit; `_total` for counters; a histogram's without the suffix of its part.
     pub name: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// It only grows.
-    pub counter: bool,
+    /// What it is.
+    pub kind: MetricKind,
     /// Its labels.
     pub labels: Vec<(&'static str, String)>,
     /// Its value.
@@ -105,8 +132,9 @@ pub trait Admin: Send + Sync + std::fmt::Debug {
     /// All functions by name, each as JSON.
     fn functions(&self) -> Vec<serde_json::Value>;
 
-    /// A function with its versions and aliases.
-    fn function(&self, name: &str) -> Result<serde_json::Value, AdminError>;
+    /// A function with its versions and aliases; `settings` says whether the values of its settings are wanted, which
+    /// may be secrets, beside their names.
+    fn function(&self, name: &str, settings: bool) -> Result<serde_json::Value, AdminError>;
 
     /// Runs `input` through a version or an alias of the function `name` (`$LATEST` when `None`), delivers
     /// nothing, and answers the table of outcomes as JSON.

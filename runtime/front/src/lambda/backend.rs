@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use millrace_catalog::SettingNames;
 
 use super::backend_error::LambdaError;
 
@@ -70,7 +71,7 @@ pub struct NewFunction {
 }
 
 /// What a function is run with, and what is shown of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Configuration {
     /// Its world.
     pub world: World,
@@ -89,8 +90,23 @@ pub struct Configuration {
     pub log_group: Option<String>,
 }
 
+impl std::fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { world, settings, memory_mb, timeout_s, description, role, log_group } = self;
+        f.debug_struct("Configuration")
+            .field("world", world)
+            .field("settings", &SettingNames(settings))
+            .field("memory_mb", memory_mb)
+            .field("timeout_s", timeout_s)
+            .field("description", description)
+            .field("role", role)
+            .field("log_group", log_group)
+            .finish()
+    }
+}
+
 /// A change of the configuration of `$LATEST`: `None` leaves a member as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConfigurationChange {
     /// As [`Configuration::world`].
     pub world: Option<World>,
@@ -108,6 +124,22 @@ pub struct ConfigurationChange {
     pub log_group: Option<String>,
     /// Only if this is the revision id of `$LATEST`, else [`LambdaError::RevisionMismatch`].
     pub revision_id: Option<String>,
+}
+
+impl std::fmt::Debug for ConfigurationChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { world, settings, memory_mb, timeout_s, description, role, log_group, revision_id } = self;
+        f.debug_struct("ConfigurationChange")
+            .field("world", world)
+            .field("settings", &settings.as_ref().map(SettingNames))
+            .field("memory_mb", memory_mb)
+            .field("timeout_s", timeout_s)
+            .field("description", description)
+            .field("role", role)
+            .field("log_group", log_group)
+            .field("revision_id", revision_id)
+            .finish()
+    }
 }
 
 /// A change of the code of `$LATEST`.
@@ -396,4 +428,27 @@ pub trait LambdaBackend: Send + Sync + std::fmt::Debug {
 
     /// Removes tags; ones that are not there are no error.
     async fn untag(&self, name: &str, keys: Vec<String>) -> Result<(), LambdaError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_settings_are_not_debugged() {
+        let settings = BTreeMap::from([("TOKEN".to_owned(), "hidden".to_owned())]);
+        let change = ConfigurationChange { settings: Some(settings.clone()), ..ConfigurationChange::default() };
+        let whole = Configuration {
+            world: World::Handler,
+            settings,
+            memory_mb: 128,
+            timeout_s: 3,
+            description: String::new(),
+            role: String::new(),
+            log_group: None,
+        };
+        for shown in [format!("{change:?}"), format!("{whole:?}")] {
+            assert!(shown.contains("TOKEN") && !shown.contains("hidden"), "{shown}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod text;
 
 use millrace_delivery::StreamStatusReport;
 
+use crate::admin::MetricKind;
 use crate::settings::METRICS_STREAMS_MAX;
 use crate::shared::Shared;
 use text::{Kind, Text};
@@ -77,9 +78,13 @@ pub(crate) async fn render(shared: &Shared) -> String {
     streams(&mut text, &reports);
     shared.counters.render(&mut text);
     for metric in shared.admin.metrics().await {
-        let kind = if metric.counter { Kind::Counter } else { Kind::Gauge };
+        let (kind, suffix) = match metric.kind {
+            MetricKind::Counter => (Kind::Counter, ""),
+            MetricKind::Gauge => (Kind::Gauge, ""),
+            MetricKind::Histogram(part) => (Kind::Histogram, part),
+        };
         let labels: Vec<(&str, &str)> = metric.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        text.sample(metric.name, kind, metric.help, &labels, metric.value);
+        text.suffixed(metric.name, suffix, kind, metric.help, &labels, metric.value);
     }
     text.finish()
 }

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::functions::Functions;
-use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, ShadowOptions};
+use crate::admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, MetricKind, ShadowOptions};
 use crate::backend::Backend;
 use crate::lambda::backend::LambdaBackend;
 use crate::settings::FrontSettings;
@@ -154,8 +154,8 @@ impl Admin for Desk {
         Vec::new()
     }
 
-    fn function(&self, name: &str) -> Result<Value, AdminError> {
-        Ok(json!({ "name": name }))
+    fn function(&self, name: &str, settings: bool) -> Result<Value, AdminError> {
+        Ok(json!({ "name": name, "settings": settings }))
     }
 
     async fn invoke(&self, name: &str, qualifier: Option<&str>, input: Batch) -> Result<Value, AdminError> {
@@ -195,7 +195,11 @@ impl Admin for Desk {
     }
 
     async fn metrics(&self) -> Vec<Metric> {
-        vec![Metric { name: "millrace_wal_used_bytes", help: "Used.", counter: false, labels: vec![], value: 9.0 }]
+        let metric = |name, kind| Metric { name, help: "Some.", kind, labels: vec![], value: 9.0 };
+        vec![
+            metric("millrace_wal_used_bytes", MetricKind::Gauge),
+            metric("millrace_calls_seconds", MetricKind::Histogram("_count")),
+        ]
     }
 
     async fn key_ids(&self) -> Vec<String> {

@@ -203,6 +203,7 @@ async fn health_status_metrics_and_wrong_ways() {
     assert_eq!(get(&world, "/v1/status/none").await.status, 404);
     let metrics = get(&world, "/metrics").await;
     assert!(metrics.text().contains("millrace_wal_used_bytes 9\n"), "{}", metrics.text());
+    assert!(metrics.text().contains("# TYPE millrace_calls_seconds histogram\nmillrace_calls_seconds_count 9\n"));
     assert!(metrics.text().contains("millrace_ingest_records_total{stream=\"s\"} 0\n"));
     let root = get(&world, "/").await;
     assert_eq!((root.status.as_u16(), &root.headers["allow"]), (405, &HeaderValue::from_static("POST")));

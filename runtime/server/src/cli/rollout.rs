@@ -96,7 +96,7 @@ impl Versions {
 }
 
 /// A number or a text as it is; empty when there is none.
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => printable(text),
@@ -105,7 +105,7 @@ fn word(value: &Value) -> String {
 }
 
 /// Percent of a share between 0 and 1.
-fn percent(share: &Value) -> f64 {
+pub(super) fn percent(share: &Value) -> f64 {
     share.as_f64().unwrap_or_default() * 100.0
 }
 

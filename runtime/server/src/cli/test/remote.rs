@@ -53,9 +53,10 @@ pub(super) async fn run(client: &mut Client, function: &str, cases: Vec<(PathBuf
 
 /// The settings of the function as it is deployed; none where the server does not tell.
 async fn settings(client: &mut Client, name: &str) -> Result<Option<BTreeMap<String, String>>> {
-    let answer = client.plain(Method::GET, "/v1/functions", Bytes::new()).await?;
-    let found = answer["functions"].as_array().into_iter().flatten().find(|one| one["name"] == name);
-    Ok(found.and_then(|one| serde_json::from_value(one["settings"].clone()).ok()))
+    let path = format!("/v1/functions/{}?settings=true", escape(name));
+    let answer = client.plain(Method::GET, &path, Bytes::new()).await;
+    let answer = FUNCTION.answer(client, name, answer).await?;
+    Ok(serde_json::from_value(answer["settings"].clone()).ok())
 }
 
 /// Why a server cannot run `case`, which asks for what only this process can give.

@@ -34,9 +34,10 @@ fn main() -> ExitCode {
             _ => function_child(),
         };
     }
-    let steps: [(&str, fn()); 9] = [
+    let steps: [(&str, fn()); 10] = [
         ("batches give the same as in this process", same_batches),
         ("events, state and requests give the same as in this process", same_events),
+        ("a guest that sleeps does as in this process", same_sleep),
         ("what does not load does not load", does_not_load),
         ("a worker is walled in", walled_in),
         ("a worker is kept, and a dead one is started anew", started_anew),
@@ -271,6 +272,48 @@ const OTHER_TYPE: &str = r#"(component
     (core instance $i (instantiate $m))
     (func (export "handle") (canon lift (core func $i "f"))))"#;
 
+/// A handler that sleeps NANOSECONDS through WASI, then answers nothing.
+const SLEEPS: &str = r#"(component
+    (import "wasi:io/poll@0.2.0" (instance $poll
+        (export "pollable" (type $p (sub resource)))
+        (export "[method]pollable.block" (func (param "self" (borrow $p))))))
+    (alias export $poll "pollable" (type $pollable))
+    (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+        (alias outer 1 $pollable (type $outer))
+        (export "pollable" (type $p (eq $outer)))
+        (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+    (core func $block (canon lower (func $poll "[method]pollable.block")))
+    (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+    (core module $m
+        (import "w" "block" (func $block (param i32)))
+        (import "w" "subscribe" (func $subscribe (param i64) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+        (func (export "handle") (param i32 i32) (result i32)
+            (call $block (call $subscribe (i64.const NANOSECONDS)))
+            (i32.const 64)))
+    (core instance $i (instantiate $m (with "w" (instance
+        (export "block" (func $block)) (export "subscribe" (func $subscribe))))))
+    (alias core export $i "memory" (core memory $memory))
+    (alias core export $i "realloc" (core func $realloc))
+    (func (export "handle") (param "event" (list u8)) (result (result (list u8) (error string)))
+        (canon lift (core func $i "handle") (memory $memory) (realloc $realloc))))"#;
+
+/// The timers in which a guest waits work behind the walls.
+fn same_sleep() {
+    let limits = Limits { deadline: Duration::from_millis(100), ..Limits::default() };
+    for nanoseconds in ["1000000", "3600000000000"] {
+        let component = wat::parse_str(SLEEPS.replace("NANOSECONDS", nanoseconds)).unwrap();
+        let slept = |host: Arc<Host>| {
+            let function = function(&host, &component, limits.clone(), &Arc::default());
+            format!("{:?}", function.handle(b"", &CallContext::default()).output)
+        };
+        let expected = slept(here());
+        assert_eq!(expected.starts_with("Ok"), nanoseconds == "1000000", "{expected}");
+        assert_eq!(slept(isolated()), expected);
+    }
+}
+
 fn does_not_load() {
     // As the server does: sealed under its key.
     let key = ArtifactKey::new(&[7; 32]);
@@ -348,7 +391,7 @@ fn walled_in() {
         }
         count += 1;
     }
-    assert_eq!(count, 2, "the guest's thread and the ticker");
+    assert_eq!(count, 3, "the guest's thread, the ticker and the timers");
     drop(function);
     workers(0);
 }

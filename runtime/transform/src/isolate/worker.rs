@@ -32,6 +32,9 @@ pub fn function_child() -> ExitCode {
 
 fn serve() -> io::Result<()> {
     let inherited = confine::inherited();
+    // Guests that sleep wait in it; without it the first that does would start threads, behind the walls.
+    let timers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+    let _entered = timers.enter();
     let mut server = Server(Arc::new(Mutex::new(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))));
     let (start, parts): (Start, _) = server.read()?;
     let walled = walled(&start, inherited);

@@ -29,3 +29,15 @@ pub const FUNCTIONS_MAX: usize = 10_000;
 pub const REVISIONS_MAX: usize = 50_000;
 /// Versions of all registered tables together.
 pub const TABLE_VERSIONS_MAX: usize = 10_000;
+
+/// Bytes of a file's pages that are kept in memory; redb's own bound is 1 GiB.
+const CACHE_BYTES: usize = 16 * millrace_types::MIB;
+
+/// Opens a file of ours, or makes it: readable by its owner alone, for settings of functions are in it.
+fn database(path: &std::path::Path) -> Result<redb::Database, Error> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let options =
+        std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = options.map_err(redb::StorageError::from)?;
+    Ok(redb::Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(redb::backends::FileBackend::new(file)?)?)
+}

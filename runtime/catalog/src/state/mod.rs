@@ -46,7 +46,7 @@ impl State {
     /// # Errors
     /// When the file is locked by another process, of another format, or damaged.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let database = Database::create(path)?;
+        let database = crate::database(path)?;
         let write = database.begin_write()?;
         write.open_table(STATE)?;
         write.open_table(USED)?;

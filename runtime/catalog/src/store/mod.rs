@@ -60,7 +60,7 @@ impl Catalog {
     /// # Errors
     /// When the file is locked by another process, of another format, or damaged.
     pub fn open(path: &Path, place: Place, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let database = Database::create(path)?;
+        let database = crate::database(path)?;
         let write = database.begin_write()?;
         let next;
         {

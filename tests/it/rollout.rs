@@ -170,7 +170,7 @@ async fn a_deploy_that_fails_or_is_cut_leaves_what_was_live() -> anyhow::Result<
     assert_eq!(missing.status, 404, "{}", missing.text());
     let folder = world.server.data_dir().join("functions");
     let files = || -> anyhow::Result<usize> { Ok(std::fs::read_dir(&folder)?.count()) };
-    assert_eq!(files()?, 2, "one component and its code");
+    assert_eq!(files()?, 3, "one component, its code, and the cache for the next");
     for _ in 0..5 {
         // Killed while it compiles, or before, or behind.
         let plain = world.plain();
@@ -190,7 +190,7 @@ async fn a_deploy_that_fails_or_is_cut_leaves_what_was_live() -> anyhow::Result<
     drop(tokio::time::timeout(Duration::from_millis(20), plain.send("PUT", path, &[], module)).await);
     let shown = millrace_tests::until("the cut deploy is taken back", DRAIN, async || {
         let lambda = world.plain().send("GET", "/2015-03-31/functions/mark", &[], "").await?.ok()?.json()?;
-        let settled = lambda["Configuration"]["LastUpdateStatus"] != "InProgress" && files()? == 2;
+        let settled = lambda["Configuration"]["LastUpdateStatus"] != "InProgress" && files()? == 3;
         Ok(settled.then_some(world.plain().send("GET", "/v1/functions/mark", &[], "").await?.ok()?.json()?))
     })
     .await?;

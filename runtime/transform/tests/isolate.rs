@@ -404,9 +404,12 @@ fn started_anew() {
     let _second = function.call(&batch(&["x"])).output.unwrap();
     assert_eq!(workers(1), first, "kept");
     kill(&first[0]);
-    // Its memory is given back before its parent is told that it is dead.
-    let status = format!("/proc/{}/status", first[0]);
-    while !std::fs::read_to_string(&status).unwrap().contains("State:\tZ") {
+    // Its memory is given back before its parent is told that it is dead, and its socket is open until its last thread
+    // has gone.
+    let (status, threads) = (format!("/proc/{}/status", first[0]), format!("/proc/{}/task", first[0]));
+    while !std::fs::read_to_string(&status).unwrap().contains("State:\tZ")
+        || std::fs::read_dir(&threads).unwrap().count() > 1
+    {
         std::thread::yield_now();
     }
     let again = function.call(&batch(&["x"]));

@@ -34,6 +34,7 @@ pub use admin::{Admin, AdminError, AdminErrorKind, DeployOptions, Metric, Metric
 pub use compatibility::{
     MemberCompatibility, MemberOutcome, OperationCompatibility, compatibility, compatibility_page,
 };
+pub use lambda::VARIABLES_BYTES_MAX;
 pub use lambda::backend::{
     Account, Alias, AliasChange, Code as LambdaCode, CodeChange, Configuration, ConfigurationChange, EventConfig,
     EventConfigInfo, Failure, FailureCode, FunctionInfo, Invocation, Invoked, LambdaBackend, LastUpdate, NewFunction,

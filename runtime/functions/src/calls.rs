@@ -1,6 +1,7 @@
 //! Concurrency: how many calls of one function run at once, where that is reserved, and how many of all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use millrace_types::MIB;
 use parking_lot::Mutex;
@@ -39,7 +40,11 @@ pub struct Permit {
 
 /// Invocations of all functions that run or wait for a thread.
 #[derive(Debug, Default)]
-pub(crate) struct Admission(Mutex<Waiting>);
+pub(crate) struct Admission {
+    waiting: Mutex<Waiting>,
+    /// What all functions have reserved: counted when it changes, for each call asks.
+    reserved: AtomicU32,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -59,7 +64,7 @@ struct Admitted {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut waiting = self.by.0.lock();
+        let mut waiting = self.by.waiting.lock();
         waiting.unreserved -= self.unreserved;
         waiting.bytes -= self.bytes;
     }
@@ -70,7 +75,7 @@ impl Admission {
     /// one that has.
     fn admit(self: &Arc<Self>, bytes: usize, unreserved_max: Option<u32>) -> Option<Admitted> {
         let unreserved = u32::from(unreserved_max.is_some());
-        let mut waiting = self.0.lock();
+        let mut waiting = self.waiting.lock();
         let full = unreserved_max.is_some_and(|max| waiting.unreserved >= max);
         if full || waiting.bytes.saturating_add(bytes) > EVENT_BYTES_MAX {
             return None;
@@ -125,11 +130,17 @@ impl Functions {
         let function = self.function(name)?;
         let calls = self.calls_of(name, function.reserved_concurrency);
         let mut permit = calls.try_enter().ok_or(Error::Throttled(Throttle::Reserved))?;
-        let (_, _, (_, shared)) = self.account();
+        let shared = CONCURRENCY_MAX.saturating_sub(self.admission.reserved.load(Ordering::Relaxed));
         let unreserved_max = function.reserved_concurrency.is_none().then_some(shared);
         let too_many = unreserved_max.is_some() && calls.state.lock().running > shared / 2;
         permit.admitted = self.admission.admit(bytes, unreserved_max).filter(|_| !too_many);
         if permit.admitted.is_none() { Err(Error::Throttled(Throttle::Account)) } else { Ok(permit) }
+    }
+
+    /// Counts what is reserved anew.
+    pub(crate) fn count_reserved(&self) {
+        let (_, _, (all, shared)) = self.account();
+        self.admission.reserved.store(all - shared, Ordering::Relaxed);
     }
 
     /// The same, and waits for it: records of a stream are never refused.

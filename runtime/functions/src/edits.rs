@@ -68,6 +68,7 @@ impl Functions {
         self.logs.forget(name);
         self.shadows.forget(name);
         self.calls.lock().remove(name);
+        self.count_reserved();
         self.tell_change();
         forgotten
     }
@@ -85,11 +86,11 @@ impl Functions {
             let others: u32 = others.filter_map(|other| other.reserved_concurrency).sum();
             if reserved.is_some_and(|reserved| reserved.saturating_add(others) > CONCURRENCY_MAX - UNRESERVED_MIN) {
                 return Err(Error::invalid(
-                "request.invalid",
-                format!(
-                    "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
-                     below its minimum value of [{UNRESERVED_MIN}]."
-                ),
+                    "request.invalid",
+                    format!(
+                        "Specified ReservedConcurrentExecutions for function decreases account's \
+                         UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MIN}]."
+                    ),
                 ));
             }
             edit.function.reserved_concurrency = reserved;
@@ -97,6 +98,7 @@ impl Functions {
         })
         .await?;
         self.calls_of(name, reserved);
+        self.count_reserved();
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl Files {
     /// Removes files that belong to none of the components `used`, and to none of `functions`.
     pub(crate) fn retain(&self, used: &BTreeSet<String>, functions: &BTreeSet<String>) -> io::Result<()> {
         let _alone = self.changing.lock();
+        self.cached.lock().retain(|function| functions.contains(function));
         for name in self.disk.list(&self.dir)? {
             let ours = name.strip_suffix(".wasm").or_else(|| name.strip_suffix(".cwasm"));
             let cache = name.strip_suffix(CACHE_SUFFIX);

@@ -112,8 +112,11 @@ impl Functions {
         let http = (!config.http_hosts.is_empty()).then(|| -> Arc<dyn Outbound> {
             if effects { Arc::new(own_hosts()) } else { Arc::new(NoHosts) }
         });
+        // What Lambda says itself, and therefore nobody may set.
+        let region = ("AWS_REGION".to_owned(), self.catalog.place().region.clone());
+        let settings = config.settings.clone().into_iter().chain([region]).collect();
         Setup {
-            settings: config.settings.clone(),
+            settings,
             limits: limits_of(config),
             log: self.logs.sink(&revision.function, revision.number),
             key_value,

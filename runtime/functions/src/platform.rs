@@ -157,6 +157,7 @@ impl Functions {
             event_came,
             tasks: Tasks::new(),
         });
+        functions.count_reserved();
         functions
             .tasks
             .spawn("function-builds", Self::run_builds(Arc::downgrade(&functions), Arc::clone(&functions.to_build)));

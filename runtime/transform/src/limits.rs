@@ -12,9 +12,9 @@ pub const EVENT_BYTES_MAX: usize = 6 * MIB;
 /// Bytes of a handler's answer, as at Lambda: 6 MiB and 100 bytes.
 pub const ANSWER_BYTES_MAX: usize = 6_291_556;
 
-/// Calls that a server runs at once, and with `--isolate process` the processes that run one.
+/// Calls that a host runs at once where nobody says more.
 const CALLS_MAX: u32 = 16;
-/// Warm instances, or processes that wait for a call, that a server keeps.
+/// Warm instances, or processes that wait for a call, that a host keeps where nobody says more.
 const WARM_MAX: u32 = 16;
 
 /// How many functions run at once in one [`Host`](crate::Host), and how finely time is cut.

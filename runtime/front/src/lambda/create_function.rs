@@ -25,7 +25,7 @@ const TIMEOUT_S: u32 = 3;
 /// Seconds of one invocation at most: those of the service's functions.
 const TIMEOUT_S_MAX: u32 = 900;
 /// Bytes of all variables together, as JSON.
-const VARIABLES_BYTES_MAX: usize = 4 * KIB;
+pub const VARIABLES_BYTES_MAX: usize = 4 * KIB;
 /// Names of variables that the service sets itself, as it documents them.
 const RESERVED: [&str; 21] = [
     "_HANDLER",

@@ -44,6 +44,7 @@ use crate::shared::Shared;
 use backend::LambdaBackend;
 use millrace_catalog::Place;
 
+pub use create_function::VARIABLES_BYTES_MAX;
 pub(crate) use create_function::check_settings;
 pub(crate) use link::{Link, LinkKey};
 pub(crate) use missing::MISSING;

@@ -15,6 +15,7 @@ use super::project::{MANIFEST, Project};
 use super::{Endpoint, MODULE_BYTES_MAX, key_values, read_file};
 use crate::client::Client;
 use crate::named::Named;
+use millrace_front::VARIABLES_BYTES_MAX;
 
 /// Bytes of a request's path with its query that every server takes.
 const PATH_BYTES_MAX: usize = 16 << 10;
@@ -86,9 +87,10 @@ impl Plan {
         }
     }
 
-    /// True when the settings are not too long to be sent.
+    /// True when the settings are not more than a function may have, and not too long to be sent.
     pub(super) fn fits(&self) -> bool {
-        self.path().len() <= PATH_BYTES_MAX
+        let bytes = serde_json::json!(self.settings).to_string().len();
+        bytes <= VARIABLES_BYTES_MAX && self.path().len() <= PATH_BYTES_MAX
     }
 
     fn path(&self) -> String {
@@ -192,6 +194,8 @@ mod tests {
         );
         assert_eq!(path(&["f", "f.wasm", "--alias", "live", "--weight", "10"]), "/v1/functions/f?alias=live&weight=10");
         assert!(deploy(&["f", "x", "--weight", "10"]).is_err(), "a share of no alias");
+        let long = deploy(&["f", "x", &format!("--set=LONG={}", "x".repeat(VARIABLES_BYTES_MAX))]).expect("parses");
+        assert!(!long.plan().expect("a plan").fits(), "more than a function may have");
         for (weight, is_one) in [("0", false), ("1", true), ("99", true), ("100", false), ("1.5", false), ("-1", false)]
         {
             let words = ["f", "x", "--alias", "a", &format!("--weight={weight}")];
